@@ -35,6 +35,8 @@ class Code(enum.StrEnum):
     UNKNOWN_APP = "unknown_app"
     UNKNOWN_SLOT = "unknown_slot"
     PAYMENT_NOT_CONFIGURED = "payment_not_configured"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
     TOO_MANY_REQUESTS = "too_many_requests"
     CREDENTIALS_REFUSED = "credentials_refused"
     PAYMENT_REFUSED = "payment_refused"

@@ -1,0 +1,110 @@
+"""The lines a log gets, and the two failures the core finds by itself. No secret in any."""
+
+from typing import Final
+
+from usps_token_broker.core import schedule
+from usps_token_broker.core.commands import Level, Note
+from usps_token_broker.core.lifecycle import Slot
+from usps_token_broker.core.outcomes import Code, Failure, FailureKind
+from usps_token_broker.core.values import Freshness, Now, Phase, Token
+
+UNCHANGED: Final = Failure(
+    FailureKind.UNCHANGED,
+    Code.UPSTREAM_UNAVAILABLE,
+    "USPS granted nothing newer than the token we have",
+    "nothing to do: the broker asks again; if it lasts, tell USPS that the token endpoint "
+    "repeats itself",
+)
+
+SCOPE_MISSING: Final = Failure(
+    FailureKind.SCOPE_MISSING,
+    Code.SCOPE_MISSING,
+    "the bearer token lacks the scope `payments`, so USPS would refuse a payment authorization",
+    "ask USPS for access to the Labels and Payments APIs for this application (service request "
+    "at emailus.usps.com); it is looked at again with the next bearer token",
+)
+
+
+def span(seconds: float) -> str:
+    """A span for people: `7 h 30 min`, `12 min`, `8 s`."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min"
+    return f"{left} s"
+
+
+def granted(slot: Slot, before: Token | None, now: Now) -> Note:
+    """A new token is in use."""
+    token = slot.token
+    left = schedule.remaining_seconds(token, now) if token else 0.0
+    renew = token.renew_at - now.boot if token else 0.0
+    verb = "renewed" if before else "fetched"
+    text = f"{verb}; good for {span(left)}, next renewal in {span(renew)}"
+    return Note(Level.INFO, "granted", text, slot.id)
+
+
+def failed(slot: Slot, failure: Failure, now: Now) -> Note:
+    """An attempt ended without a token; what is served meanwhile, and what happens next."""
+    held = "no token to serve"
+    if slot.token is not None and slot.servable(now):
+        left = schedule.spent_at(slot.token, now) - now.boot
+        held = f"the token we have is good for {span(left)}"
+    match slot.phase:
+        case Phase.WAITING:
+            at = max(slot.retry_at, slot.floor_at)
+            then = f"next attempt in {span(at - now.boot)} or when the budget allows"
+        case Phase.HALTED if slot.halted_for_scope():
+            then = "looked at again with the next bearer"
+        case Phase.HALTED:
+            then = f"asked again in {span(slot.probe_at - now.boot)}"
+        case _:
+            then = "asked again at once"
+    level = Level.ERROR if slot.phase is Phase.HALTED else Level.WARNING
+    text = f"{failure.detail}; {held}; {then}. {failure.fix}"
+    return Note(level, "failed", text, slot.id)
+
+
+def gave_up(slot: Slot) -> Note:
+    """A refusal outlived the token."""
+    detail = slot.trouble.detail if slot.trouble else "refused"
+    fix = slot.trouble.fix if slot.trouble else ""
+    text = f"{detail}; the last good token is past its life. {fix}"
+    return Note(Level.ERROR, "halted", text, slot.id)
+
+
+def secret_changed(slot: Slot) -> Note:
+    """Another client secret was read."""
+    return Note(Level.INFO, "secret_changed", "the client secret changed; trying it once", slot.id)
+
+
+def secret_accepted(slot: Slot) -> Note:
+    """The changed client secret works."""
+    return Note(Level.INFO, "secret_accepted", "secret accepted", slot.id)
+
+
+def freshness_changed(slot: Slot, before: Freshness | None, now: Now) -> list[Note]:
+    """A token went late or past its life; anything else goes without saying."""
+    freshness = slot.freshness(now)
+    if before in {None, freshness}:
+        return []
+    if freshness is Freshness.LATE:
+        text = "not renewed in time: served from its last part of life, flagged degraded"
+        return [Note(Level.WARNING, "late", text, slot.id)]
+    if freshness is Freshness.SPENT:
+        return [Note(Level.ERROR, "spent", "past its life: no longer served", slot.id)]
+    return []
+
+
+def restored(slot: Slot, now: Now) -> Note:
+    """A token of an earlier process is in use."""
+    left = schedule.spent_at(slot.token, now) - now.boot if slot.token else 0.0
+    return Note(Level.INFO, "restored", f"restored; good for {span(left)}", slot.id)
+
+
+def not_restored(slot: Slot, why: str) -> Note:
+    """A token of an earlier process is not fit for use."""
+    return Note(Level.WARNING, "not_restored", f"the saved token is not used: {why}", slot.id)

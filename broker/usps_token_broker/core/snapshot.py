@@ -1,0 +1,169 @@
+"""What may be seen of the core: tokens to serve, and the whole state without a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from usps_token_broker.core import schedule
+from usps_token_broker.core.lifecycle import Slot
+from usps_token_broker.core.planning import AppPlan, Planner
+from usps_token_broker.core.trouble import Trouble
+from usps_token_broker.core.values import BEARER, Endpoint, Freshness, Now, Phase, SlotId, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A token that may be handed out, and until when. `_at` is Unix seconds unless said."""
+
+    token: Token
+    expires_at: float
+    expires_boot_at: float
+    """Boot clock: the end of its life."""
+    spent_boot_at: float
+    """Boot clock: from here on it is not served, whoever cached it."""
+    buffer_seconds: float
+    check_after_seconds: float
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """One slot, for people and monitors. Instants are Unix seconds."""
+
+    id: SlotId
+    phase: Phase
+    freshness: Freshness
+    ready: bool
+    required: bool
+    degraded: bool
+    suspect: bool
+    serial: int | None
+    issued_at: float | None
+    expires_at: float | None
+    expires_in: float | None
+    use_until: float | None
+    renew_at: float | None
+    next_attempt_at: float | None
+    next_attempt_why: str | None
+    trouble: Trouble | None
+    attempts_left: float
+    scopes: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """The budget of one endpoint."""
+
+    endpoint: Endpoint
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """One app and its slots."""
+
+    plan: AppPlan
+    slots: tuple[SlotView, ...]
+    windows: tuple[WindowView, ...]
+    skew_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a person may see."""
+
+    at: Now
+    apps: tuple[AppView, ...]
+
+    def slot(self, slot: SlotId) -> SlotView:
+        """The view of one slot. Raises KeyError for one that is not there."""
+        for app in self.apps:
+            for view in app.slots:
+                if view.id == slot:
+                    return view
+        raise KeyError(slot)
+
+
+def serving(slot: Slot, now: Now) -> Serving | None:
+    """What may be handed out for a slot now, or None."""
+    token = slot.token
+    if token is None or not slot.servable(now):
+        return None
+    end_at = schedule.end_at(token, now)
+    return Serving(
+        token=token,
+        expires_at=now.wall + end_at - now.boot,
+        expires_boot_at=end_at,
+        spent_boot_at=schedule.spent_at(token, now),
+        buffer_seconds=schedule.buffer_seconds(slot.policy, token.life_seconds),
+        check_after_seconds=schedule.check_after_seconds(token.life_seconds),
+        degraded=slot.degraded(now),
+    )
+
+
+def take(
+    planner: Planner, required: set[SlotId], skew_seconds: Mapping[str, float], now: Now
+) -> Snapshot:
+    """The whole state, now."""
+    return Snapshot(
+        at=now,
+        apps=tuple(
+            AppView(
+                plan=plan,
+                slots=tuple(
+                    _slot(planner, slot, now, required=slot.id in required)
+                    for slot in planner.slots.values()
+                    if slot.id.app == plan.name
+                ),
+                windows=_windows(planner, plan, now),
+                skew_seconds=skew_seconds.get(plan.name),
+            )
+            for plan in planner.apps.values()
+        ),
+    )
+
+
+def _windows(planner: Planner, plan: AppPlan, now: Now) -> tuple[WindowView, ...]:
+    windows = [(Endpoint.TOKEN, planner.window(SlotId(plan.name, BEARER)))]
+    payment = next((s for s in planner.slots if s.app == plan.name and not s.is_bearer), None)
+    if payment is not None:
+        windows.append((Endpoint.PAYMENT_AUTHORIZATION, planner.window(payment)))
+    return tuple(WindowView(endpoint, w.used(now.boot), w.limit) for endpoint, w in windows)
+
+
+def _slot(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView:
+    start = planner.next_start(slot, now, hurried=False)
+    served = serving(slot, now)
+    to_wall = now.wall - now.boot
+    return SlotView(
+        id=slot.id,
+        phase=slot.phase,
+        freshness=slot.freshness(now),
+        ready=served is not None and not slot.suspect,
+        required=required,
+        degraded=slot.degraded(now),
+        suspect=slot.suspect,
+        serial=slot.token.serial if slot.token else None,
+        issued_at=slot.token.sent_at.boot + to_wall if slot.token else None,
+        expires_at=served.expires_at if served else None,
+        expires_in=served.expires_boot_at - now.boot if served else None,
+        use_until=served.expires_at - served.buffer_seconds if served else None,
+        renew_at=slot.token.renew_at + to_wall if slot.token else None,
+        next_attempt_at=start.at + to_wall if start else None,
+        next_attempt_why=_why(planner, slot, start.cause.value if start else None, now),
+        trouble=slot.trouble,
+        attempts_left=slot.bucket.left(now.boot, slot.life_seconds),
+        scopes=slot.token.scopes if slot.token else None,
+    )
+
+
+def _why(planner: Planner, slot: Slot, cause: str | None, now: Now) -> str | None:
+    if cause is not None:
+        return cause
+    if slot.phase is Phase.FETCHING:
+        return "under way"
+    if slot.halted_for_scope():
+        return "next bearer"
+    if not slot.id.is_bearer and not planner.bearer_usable(slot, now):
+        return "bearer first"
+    return None

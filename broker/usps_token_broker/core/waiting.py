@@ -1,0 +1,50 @@
+"""Callers who wait: what each waits for, and until when."""
+
+from dataclasses import dataclass, field
+
+from usps_token_broker.core.values import Now, SlotId
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """One question. With `reported` it is a report waiting for that serial to be replaced."""
+
+    ask: int
+    slots: tuple[SlotId, ...]
+    give_up_at: float
+    min_valid_seconds: float | None = None
+    reported: int | None = None
+
+
+@dataclass(slots=True)
+class WaitingRoom:
+    """All who wait, by the number of their question."""
+
+    _waiters: dict[int, Waiter] = field(default_factory=dict)
+
+    def add(self, waiter: Waiter) -> None:
+        """Let one wait."""
+        self._waiters[waiter.ask] = waiter
+
+    def remove(self, ask: int) -> None:
+        """Forget one, if there."""
+        self._waiters.pop(ask, None)
+
+    def all(self) -> tuple[Waiter, ...]:
+        """Everyone, in the order they came."""
+        return tuple(self._waiters.values())
+
+    def wanted_slots(self) -> frozenset[SlotId]:
+        """The slots somebody waits for."""
+        return frozenset(slot for waiter in self._waiters.values() for slot in waiter.slots)
+
+    def overdue(self, now: Now) -> tuple[Waiter, ...]:
+        """Those whose time is up."""
+        return tuple(w for w in self._waiters.values() if w.give_up_at <= now.boot)
+
+    def next_give_up_at(self) -> float | None:
+        """When the first of them gives up, on the boot clock."""
+        return min((w.give_up_at for w in self._waiters.values()), default=None)
+
+    def __len__(self) -> int:
+        return len(self._waiters)
