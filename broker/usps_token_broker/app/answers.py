@@ -1,0 +1,109 @@
+"""`POST /v1/answers`: what USPS told a worker, what it means, and what to do about it."""
+
+from collections.abc import Awaitable
+
+from usps_token_broker.app import problems
+from usps_token_broker.app.access import Access
+from usps_token_broker.app.loop import Loop, Question
+from usps_token_broker.app.queries import Query, payment_slot
+from usps_token_broker.app.resolving import Resolver
+from usps_token_broker.app.shelf import AppInfo, Shelf
+from usps_token_broker.core.commands import Outcome
+from usps_token_broker.core.outcomes import Code
+from usps_token_broker.core.values import BEARER, SlotId
+from usps_token_broker.wire.http import BadRequestError, Reply, json_reply
+from usps_token_broker.wire.messages import AnswerReport, VerdictMessage, decode_report, encode
+from usps_token_broker.wire.verdicts import Answered, Blames, Verdict, judge
+
+_RETRY = {Outcome.SUPERSEDED, Outcome.RENEWED}
+
+
+class Answers:
+    """Takes reports in and says what came of them."""
+
+    def __init__(
+        self, loop: Loop, shelf: Shelf, resolver: Resolver, apps: dict[str, AppInfo]
+    ) -> None:
+        self._loop = loop
+        self._shelf = shelf
+        self._resolver = resolver
+        self._apps = apps
+
+    def take(self, body: bytes, query: Query, access: Access) -> Reply | Awaitable[Reply]:
+        """The verdict at once, or after the renewal it causes. Raises BadRequestError."""
+        try:
+            report = decode_report(body)
+        except ValueError as error:
+            raise BadRequestError(
+                f"the body is not a report: {error}",
+                'send JSON like {"status": 401, "headers": {}, "body": "…", '
+                '"path": "/labels/v3/label", "serials": {"bearer": 1}}',
+            ) from None
+        bearer = self._resolver.slot(access, query, BEARER)
+        if isinstance(bearer, Reply):
+            return bearer
+        payment = self._payment(report, query, access)
+        if isinstance(payment, Reply):
+            return payment
+        verdict = judge(self._answered(report, bearer.app))
+        slots = (bearer,) if payment is None else (bearer, payment)
+        if verdict.blames is Blames.NOTHING:
+            return self._reply(verdict, slots, Question(outcome=Outcome.NOT_THE_TOKEN))
+        if report.serials.get("bearer") is None:
+            return problems.problem(
+                Code.BAD_REQUEST,
+                "the report names no bearer serial, so the broker cannot tell which token it means",
+                'add "serials": {"bearer": N} as it came with the token',
+            )
+        return self._settle(report, verdict, slots, query)
+
+    def _payment(self, report: AnswerReport, query: Query, access: Access) -> SlotId | Reply | None:
+        if report.serials.get("payment") is None:
+            return None
+        return self._resolver.slot(access, query, payment_slot(report.payment))
+
+    def _answered(self, report: AnswerReport, app: str) -> Answered:
+        return Answered(
+            status=report.status,
+            headers=report.headers,
+            body=report.body,
+            path=report.path,
+            host=report.host,
+            app_host=self._apps[app].host,
+            payment_sent=report.serials.get("payment") is not None,
+        )
+
+    async def _settle(
+        self, report: AnswerReport, verdict: Verdict, slots: tuple[SlotId, ...], query: Query
+    ) -> Reply:
+        on_label = verdict.blames is Blames.BEARER_THEN_PAYMENT and len(slots) > 1
+        question = await self._loop.report(
+            slots[0].app,
+            query.wait,
+            bearer_serial=report.serials.get("bearer"),
+            payment=slots[1] if on_label else None,
+            payment_serial=report.serials.get("payment") if on_label else None,
+        )
+        return self._reply(verdict, slots, question)
+
+    def _reply(self, verdict: Verdict, slots: tuple[SlotId, ...], question: Question) -> Reply:
+        outcome = question.outcome or Outcome.FAILED
+        denial = question.denial
+        current = self._shelf.header_set(slots)
+        headers, serials = current if current is not None else (None, None)
+        return json_reply(
+            200,
+            encode(
+                VerdictMessage(
+                    code=verdict.code.value,
+                    detail=denial.detail if denial else verdict.detail,
+                    fix=denial.fix if denial else verdict.fix,
+                    retry=outcome in _RETRY and headers is not None,
+                    outcome=outcome.value,
+                    headers=headers,
+                    serials=serials,
+                    retry_after=denial.retry_after_seconds if denial else None,
+                    next_attempt_at=denial.next_attempt_at if denial else None,
+                )
+            ),
+        )

@@ -1,0 +1,70 @@
+"""The refusals of the local interface, in words: what happened, why, and what to do."""
+
+import math
+
+from usps_token_broker.app.access import Access
+from usps_token_broker.core.commands import Denial
+from usps_token_broker.core.outcomes import Code
+from usps_token_broker.core.values import SlotId
+from usps_token_broker.wire import http
+from usps_token_broker.wire.http import Reply, problem_reply
+
+
+def denied(denial: Denial) -> Reply:
+    """The core's denial as an answer."""
+    return problem_reply(
+        http.problem(
+            denial.code,
+            denial.detail,
+            denial.fix,
+            next_attempt_at=_rounded(denial.next_attempt_at),
+            retry_after=_rounded(denial.retry_after_seconds),
+            upstream_status=denial.upstream_status,
+            upstream_code=denial.upstream_code,
+        )
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 3)
+
+
+def problem(code: Code, detail: str, fix: str) -> Reply:
+    """A refusal of ours."""
+    return problem_reply(http.problem(code, detail, fix))
+
+
+def scope_missing(slot: SlotId, scope: str, scopes: tuple[str, ...]) -> Reply:
+    """The token lacks a scope the caller named."""
+    return problem(
+        Code.SCOPE_MISSING,
+        f"the {slot.name} token has no scope `{scope}`; it has: {', '.join(sorted(scopes))}",
+        "ask USPS to grant the product to this application; a token fetched before that lacks it "
+        "until it is renewed",
+    )
+
+
+def no_app(access: Access, name: str | None) -> Reply:
+    """The peer named no app it may use."""
+    mine = ", ".join(access.apps) or "none"
+    if name is None:
+        return problem(
+            Code.UNKNOWN_APP,
+            f"which app? You may use several ({mine}) and none is named `default`",
+            "add app=NAME to the query",
+        )
+    return problem(
+        Code.UNKNOWN_APP,
+        f"no app `{name[:60]}` that you may use; you may use: {mine}",
+        "name one of those, or ask the administrator for access",
+    )
+
+
+def no_slot(access: Access, app: str, name: str) -> Reply:
+    """The peer named a slot that is not there (as far as it may know)."""
+    mine = ", ".join(access.slot_names(app))
+    return problem(
+        Code.UNKNOWN_SLOT,
+        f"no token `{name[:60]}` in app {app}; there is: {mine}",
+        f"ask for one of those, or configure [apps.{app}.payments.…]",
+    )

@@ -1,0 +1,141 @@
+"""What a person or a monitor asks: status, readiness, liveness. No secret in any of it."""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from usps_token_broker.app import problems
+from usps_token_broker.app.access import Access
+from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.ports import Clock
+from usps_token_broker.app.queries import Query
+from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot
+from usps_token_broker.core.trouble import Trouble
+from usps_token_broker.wire.http import BadRequestError, Reply, json_reply
+from usps_token_broker.wire.messages import (
+    AliveMessage,
+    AppMessage,
+    BudgetMessage,
+    ReadyMessage,
+    SlotMessage,
+    StatusMessage,
+    TroubleMessage,
+    encode,
+)
+
+_ALIVE_WITHIN_SECONDS: Final = 90.0
+"""Three heartbeats."""
+
+
+class Status:
+    """Answers the calls that look and do not touch."""
+
+    def __init__(
+        self, loop: Loop, clock: Clock, version: str, beaten_at: Callable[[], float]
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._version = version
+        self._beaten_at = beaten_at
+        self._started_at = clock().wall
+
+    def status(self, access: Access, query: Query) -> Reply:
+        """`GET /v1/status`: the slots this peer may read."""
+        if query.app is not None and access.app(query.app) is None:
+            return problems.no_app(access, query.app)
+        now = self._clock()
+        snapshot = self._loop.broker.snapshot(now)
+        message = StatusMessage(
+            version=self._version,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            at=now.wall,
+            ready=not _not_ready(snapshot, None, 0.0),
+            waiting=self._loop.broker.waiting(),
+            state_trouble=self._loop.state_trouble,
+            apps=[
+                _app(app, access)
+                for app in snapshot.apps
+                if app.plan.name in access.apps and query.app in {None, app.plan.name}
+            ],
+        )
+        return json_reply(200, encode(message))
+
+    def ready(self, access: Access, query: Query) -> Reply:
+        """`GET /readyz`: 200 when every required slot, or the named one, is good."""
+        wanted = None
+        snapshot = self._loop.broker.snapshot(self._clock())
+        if query.slot is not None:
+            app = access.app(query.app)
+            if app is None:
+                return problems.no_app(access, query.app)
+            if query.slot not in access.slot_names(app):
+                return problems.no_slot(access, app, query.slot)
+            wanted = (app, query.slot)
+        elif query.app is not None:
+            raise BadRequestError("`app` without `slot`", "name a slot too: slot=bearer")
+        failing = _not_ready(snapshot, wanted, query.min_valid or 0.0)
+        named = [str(view.id) for view in failing if view.id in access.slots]
+        return json_reply(
+            503 if failing else 200, encode(ReadyMessage(ready=not failing, not_ready=named))
+        )
+
+    def alive(self) -> Reply:
+        """`GET /healthz`: 200 while the core loop makes progress."""
+        alive = self._clock().boot - self._beaten_at() < _ALIVE_WITHIN_SECONDS
+        message = AliveMessage(alive=alive, version=self._version)
+        return json_reply(200 if alive else 503, encode(message))
+
+
+def _not_ready(
+    snapshot: Snapshot, wanted: tuple[str, str] | None, min_valid: float
+) -> list[SlotView]:
+    views = [view for app in snapshot.apps for view in app.slots]
+    asked = [view for view in views if (view.required if wanted is None else view.id == wanted)]
+    return [view for view in asked if not view.ready or (view.expires_in or 0.0) < min_valid]
+
+
+def _app(app: AppView, access: Access) -> AppMessage:
+    return AppMessage(
+        app=app.plan.name,
+        host=app.plan.host,
+        skew_seconds=app.skew_seconds,
+        slots=[_slot(view) for view in app.slots if view.id in access.slots],
+        budget=[BudgetMessage(w.endpoint.value, w.used, w.limit) for w in app.windows],
+    )
+
+
+def _slot(view: SlotView) -> SlotMessage:
+    return SlotMessage(
+        slot=view.id.name,
+        phase=view.phase.value,
+        freshness=view.freshness.value,
+        ready=view.ready,
+        required=view.required,
+        degraded=view.degraded,
+        suspect=view.suspect,
+        serial=view.serial,
+        issued_at=view.issued_at,
+        expires_at=view.expires_at,
+        expires_in=view.expires_in,
+        use_until=view.use_until,
+        renew_at=view.renew_at,
+        next_attempt_at=view.next_attempt_at,
+        next_attempt_why=view.next_attempt_why,
+        attempts_left=round(view.attempts_left, 2),
+        scopes=view.scopes,
+        trouble=_trouble(view.trouble) if view.trouble else None,
+    )
+
+
+def _trouble(trouble: Trouble) -> TroubleMessage:
+    return TroubleMessage(
+        code=trouble.code.value,
+        detail=trouble.detail,
+        fix=trouble.fix,
+        since=trouble.since_at,
+        at=trouble.last_at,
+        times=trouble.times,
+        upstream_status=trouble.upstream_status,
+        upstream_code=trouble.sub_code,
+    )

@@ -1,0 +1,96 @@
+"""The command line: what a person types and what comes back, exit codes included.
+
+Exit codes are those of sysexits.h: 0 done, 64 wrong usage, 69 the broker is not there, 70 a bug,
+73 a directory or socket cannot be made, 75 try again, 77 not allowed, 78 wrong configuration.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+EX_USAGE: Final = 64
+EX_SIGINT: Final = 130
+
+_DESCRIPTION: Final = """\
+Fetches the USPS v3 OAuth and payment tokens once per host, renews them ahead of time, and hands
+them to every worker over a Unix socket."""
+
+_EPILOG: Final = """\
+try it without an account:   usps-token-broker demo
+start it:                    usps-token-broker check && usps-token-broker run
+take a token:                usps-token bearer
+                             curl --unix-socket SOCKET http://localhost/v1/tokens/bearer
+`usps-token-broker COMMAND --help` says more of each."""
+
+_COMMANDS: Final = {
+    "run": "be the broker: fetch, renew and serve tokens until told to end",
+    "check": "read the configuration and the secrets, say what is wrong, touch nothing",
+    "status": "ask the running broker how every token stands",
+    "demo": "show it at work: simulator, broker and worker processes, no account needed",
+    "simulate": "be a USPS that is not: the endpoints, quotas and faults, for tests",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Exits with EX_USAGE and points at the help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EX_USAGE, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
+
+
+def _version() -> str:
+    from usps_token_broker import version  # noqa: PLC0415 - metadata costs 20 ms
+
+    return f"usps-token-broker {version()}"
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(0, _version() + "\n")
+
+
+def make_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser; the arguments of one command are filled in, since each costs its imports."""
+    parser = _Parser(
+        prog="usps-token-broker",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in _COMMANDS.items():
+        module = _module(name) if name == command else None
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=(module.DESCRIPTION if module else summary),
+            epilog=(getattr(module, "EPILOG", None) if module else None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if module is not None:
+            module.add_arguments(sub)
+            sub.set_defaults(act=module.act)
+    return parser
+
+
+def _module(command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a module with act() and add_arguments()
+    return importlib.import_module(f"usps_token_broker.cli.{command}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((word for word in words if word in _COMMANDS), None)
+    options = make_parser(command).parse_args(words)
+    try:
+        code: int = options.act(options)
+    except KeyboardInterrupt:
+        return EX_SIGINT
+    except BrokenPipeError:
+        # The reader of our output left; there is nobody to tell.
+        sys.stderr.close()
+        return 0
+    return code

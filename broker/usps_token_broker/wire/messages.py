@@ -1,0 +1,167 @@
+"""What the local interface says in JSON. Instants are Unix seconds, spans are seconds."""
+
+from typing import Any
+
+import msgspec
+
+
+class TokenMessage(msgspec.Struct, frozen=True):
+    """`GET /v1/tokens/{slot}`."""
+
+    token: str
+    token_type: str
+    slot: str
+    app: str
+    host: str
+    serial: int
+    issued_at: float
+    expires_at: float
+    expires_in: int
+    use_until: float
+    check_after: float
+    scopes: tuple[str, ...] | None
+    degraded: bool
+
+
+class HeadersMessage(msgspec.Struct, frozen=True):
+    """`GET /v1/headers`: one consistent snapshot."""
+
+    app: str
+    host: str
+    base_url: str
+    headers: dict[str, str]
+    serials: dict[str, int]
+    expires_in: int
+    use_until: float
+    check_after: float
+    degraded: bool
+
+
+class AnswerReport(msgspec.Struct, frozen=True):
+    """`POST /v1/answers`, what the worker says: USPS's answer as it was given.
+
+    `body` is the first 4 KB; `payment` names the payment slot when it is not the default one.
+    """
+
+    status: int
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    body: str = ""
+    path: str = ""
+    host: str | None = None
+    serials: dict[str, int | None] = msgspec.field(default_factory=dict)
+    payment: str = "default"
+
+
+class VerdictMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`POST /v1/answers`, what the broker says."""
+
+    code: str
+    detail: str
+    fix: str
+    retry: bool
+    outcome: str
+    headers: dict[str, str] | None = None
+    serials: dict[str, int] | None = None
+    retry_after: float | None = None
+    next_attempt_at: float | None = None
+
+
+class TroubleMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with a slot, since when."""
+
+    code: str
+    detail: str
+    fix: str
+    since: float
+    at: float
+    times: int
+    upstream_status: int | None = None
+    upstream_code: str | None = None
+
+
+class SlotMessage(msgspec.Struct, frozen=True):
+    """One slot in `GET /v1/status`."""
+
+    slot: str
+    phase: str
+    freshness: str
+    ready: bool
+    required: bool
+    degraded: bool
+    suspect: bool
+    serial: int | None
+    issued_at: float | None
+    expires_at: float | None
+    expires_in: float | None
+    use_until: float | None
+    renew_at: float | None
+    next_attempt_at: float | None
+    next_attempt_why: str | None
+    attempts_left: float
+    scopes: tuple[str, ...] | None
+    trouble: TroubleMessage | None
+
+
+class BudgetMessage(msgspec.Struct, frozen=True):
+    """Calls to one USPS endpoint in the last hour."""
+
+    endpoint: str
+    used_last_hour: int
+    calls_per_hour: int
+
+
+class AppMessage(msgspec.Struct, frozen=True):
+    """One app in `GET /v1/status`."""
+
+    app: str
+    host: str
+    skew_seconds: float | None
+    slots: list[SlotMessage]
+    budget: list[BudgetMessage]
+
+
+class StatusMessage(msgspec.Struct, frozen=True):
+    """`GET /v1/status`."""
+
+    version: str
+    pid: int
+    started_at: float
+    at: float
+    ready: bool
+    waiting: int
+    state_trouble: str | None
+    apps: list[AppMessage]
+
+
+class ReadyMessage(msgspec.Struct, frozen=True):
+    """`GET /readyz`: `not_ready` names the slots, as far as this peer may know them."""
+
+    ready: bool
+    not_ready: list[str]
+
+
+class AliveMessage(msgspec.Struct, frozen=True):
+    """`GET /healthz`."""
+
+    alive: bool
+    version: str
+
+
+encode = msgspec.json.Encoder().encode
+_report_decoder = msgspec.json.Decoder(AnswerReport)
+
+
+def decode_report(body: bytes) -> AnswerReport:
+    """The report in this body. Raises ValueError saying which field is wrong."""
+    try:
+        return _report_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def decode_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    """Any JSON. Raises ValueError."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,39 @@
+"""The state as bytes: JSON of the core's records."""
+
+import msgspec
+
+from usps_token_broker.core.state import SavedState
+from usps_token_broker.core.values import Secret
+
+
+def _encode_secret(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError(f"{type(value).__name__} has no place in the state")
+
+
+def _decode_secret(kind: type, value: object) -> Secret:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise ValueError("a token is a string")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_secret)
+_decoder = msgspec.json.Decoder(SavedState, dec_hook=_decode_secret)
+
+
+def encode(state: SavedState) -> bytes:
+    """The state, tokens included: only for a file that nobody else can read."""
+    return _encoder.encode(state)
+
+
+def decode(payload: bytes) -> SavedState:
+    """The state these bytes hold; unknown fields are ignored.
+
+    Raises ValueError with what is wrong, without quoting the content.
+    """
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # msgspec names the place and the types, never the value.
+        raise ValueError(str(error)) from None
