@@ -120,13 +120,20 @@ def main() -> None:
     label = json.dumps(dict(EXAMPLE_LABEL)).encode()
     # Ctrl-C is for the demo to handle: it ends the workers by ending their input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    children = []
+    children: list[int] = []
+
+    def end_all(*_: object) -> None:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
     for _ in range(options.count):
         child = os.fork()
         if child == 0:
             work(Worker(options.socket, options.base_url, label), options.pause)
             os._exit(0)
         children.append(child)
+    signal.signal(signal.SIGTERM, end_all)
     for child in children:
         os.waitpid(child, 0)
 
