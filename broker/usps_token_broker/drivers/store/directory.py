@@ -1,0 +1,194 @@
+"""The state directory: made, judged, locked for life, and worked in through its descriptor.
+
+With a descriptor it does not matter who renames what above it: nothing is ever written elsewhere.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from filelock import FileLock, Timeout
+
+OWNER_ONLY: Final = 0o600
+
+_LOCK: Final = "lock"
+_HOLDER: Final = "lock.pid"
+_OURS: Final = re.compile(r"lock(\.pid)?|admin\.sock.*|state(\.new|\.(damaged|newer)-[0-9]+)?")
+"""What the broker itself puts there."""
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+EX_CANTCREAT: Final = 73
+EX_TEMPFAIL: Final = 75
+EX_NOPERM: Final = 77
+
+
+class StoreError(Exception):
+    """The state directory cannot be used or written. Says why and what to do.
+
+    `exit_code` is that of a process that ends for it (sysexits.h).
+    """
+
+    def __init__(self, text: str, exit_code: int = EX_CANTCREAT) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class Directory:
+    """A directory that only we can look into and that no other broker uses, until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        """Make, judge and lock it. `mended` says in sentences what was put right.
+
+        Raises StoreError, and OSError for what no sentence here foresees.
+        """
+        self.path = path
+        self._lock: FileLock | None = None
+        made = _make(path)
+        self._descriptor = os.open(path, _DIRECTORY)
+        try:
+            self.mended = self._judge(made=made)
+            self._take_lock()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of it; harmless when repeated."""
+        if self._descriptor < 0:
+            return
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                self.unlink(_HOLDER)
+            self._lock.release()
+            self._lock = None
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def names(self) -> list[str]:
+        """What lies there."""
+        return os.listdir(self._descriptor)  # noqa: PTH208 - pathlib lists no descriptors
+
+    def open_for_reading(self, name: str) -> BinaryIO:
+        """What stands under this name; a link is not followed (ELOOP), a FIFO not waited for."""
+        return open(name, "rb", opener=self._opener)
+
+    def _opener(self, name: str, _flags: int) -> int:
+        return os.open(name, _READ, dir_fd=self._descriptor)
+
+    def create(self, name: str) -> int:
+        """A descriptor of a new file that only its owner can open, whatever the umask."""
+        with contextlib.suppress(FileNotFoundError):
+            self.unlink(name)
+        descriptor = os.open(name, _CREATE, OWNER_ONLY, dir_fd=self._descriptor)
+        os.fchmod(descriptor, OWNER_ONLY)  # a umask can only have taken away too much
+        return descriptor
+
+    def rename(self, old: str, new: str) -> None:
+        """Put `old` in the place of `new`, in one step."""
+        os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def unlink(self, name: str) -> None:
+        """Take it away."""
+        os.unlink(name, dir_fd=self._descriptor)
+
+    def sync(self) -> None:
+        """Have the names survive a power cut."""
+        os.fsync(self._descriptor)
+
+    def _judge(self, *, made: bool) -> tuple[str, ...]:
+        status = os.fstat(self._descriptor)
+        if status.st_uid != os.geteuid():
+            raise StoreError(
+                f"the state directory {self.path} belongs to uid {status.st_uid}, and the broker "
+                f"runs as uid {os.geteuid()}; `chown` it, or set state_dir to another",
+                EX_NOPERM,
+            )
+        mode = stat.S_IMODE(status.st_mode)
+        if not made and not mode & _OTHERS:
+            return ()
+        # Somebody may have set state_dir to /tmp or a home directory: those are not ours to close.
+        foreign = sorted(name for name in self.names() if not _OURS.fullmatch(name))
+        if foreign:
+            raise StoreError(
+                f"the state directory {self.path} is open to others (mode {mode:04o}) and holds "
+                f"other things ({', '.join(foreign[:3])}); set state_dir to a directory of its own"
+            )
+        os.fchmod(self._descriptor, stat.S_IRWXU)
+        if made:
+            return ()
+        return (f"{self.path} was open to others (mode {mode:04o}); its mode is 0700 now",)
+
+    def _take_lock(self) -> None:
+        lock = FileLock(
+            self.path / _LOCK, timeout=0, mode=OWNER_ONLY, thread_local=False, is_singleton=False
+        )
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"another usps-token-broker ({self._holder()}) uses {self.path}; stop that one "
+                "first, or give this one a state_dir and a socket of its own",
+                EX_TEMPFAIL,
+            ) from None
+        self._lock = lock
+        # Nothing but the words above depends on it, so a full disk does no harm.
+        with contextlib.suppress(OSError), os.fdopen(self.create(_HOLDER), "wb") as holder:
+            holder.write(str(os.getpid()).encode())
+
+    def _holder(self) -> str:
+        try:
+            with self.open_for_reading(_HOLDER) as holder:
+                pid = holder.read(16)
+        except OSError:
+            pid = b""
+        return f"pid {int(pid)}" if pid.isdigit() else "pid unknown"
+
+
+def _make(path: Path) -> bool:
+    """Whether it had to be made."""
+    if path.is_symlink():
+        raise StoreError(
+            f"the state directory {path} is a symbolic link to {path.readlink()}; "
+            "set state_dir to the directory itself"
+        )
+    try:
+        path.mkdir(mode=stat.S_IRWXU)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        raise StoreError(
+            f"the state directory {path} cannot be made: {path.parent} does not exist; "
+            "make that, or set state_dir to a place that exists"
+        ) from None
+    return True
+
+
+def explain(what: str, path: Path, error: OSError) -> StoreError:
+    """What failed, why, and what to do, in a sentence."""
+    exit_code = EX_CANTCREAT
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            why, exit_code = "the disk is full; make room, the next save will work", EX_TEMPFAIL
+        case errno.EROFS:
+            why = "it lies on a read-only file system; set state_dir to a place that can be written"
+        case errno.EACCES | errno.EPERM:
+            why = f"no permission for uid {os.geteuid()}; check owner, mode and attributes"
+            exit_code = EX_NOPERM
+        case errno.EFBIG:
+            why = "the process may not write a file of this size; raise its limit (LimitFSIZE=)"
+        case errno.ENOENT:
+            why = "it was removed or replaced; restart the broker to make it anew"
+        case errno.ENOTDIR:
+            why = "it is not a directory; set state_dir to another place"
+        case _:
+            why = error.strerror or type(error).__name__
+    return StoreError(f"cannot {what} the state directory {path}: {why}", exit_code)
