@@ -1,0 +1,120 @@
+"""What one client may take of the server, and the counting that holds it to that."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Final
+
+_DESCRIPTORS_KEPT_BACK: Final = 64
+"""For the state file, USPS connections, logs, worker threads: all that is not a local client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on clients. Sizes are bytes, spans are seconds."""
+
+    head_bytes: int = 16 * 1024
+    body_bytes: int = 64 * 1024
+    """Also the bound on what chunked encoding may add to a body."""
+    head_seconds: float = 10.0
+    """From the first byte of a request to the end of its head."""
+    body_seconds: float = 10.0
+    """From the end of the head to the end of the body."""
+    idle_seconds: float = 300.0
+    """Between requests, and before the first one."""
+    stalled_seconds: float = 30.0
+    """For a client that does not read: since it last took a byte of its reply."""
+    linger_seconds: float = 2.0
+    """How long input is thrown away after the last reply, so that the client gets to read it."""
+    pipelined_requests: int = 64
+    """Answered in one go before other clients have their turn."""
+    send_buffer_bytes: int = 16 * 1024
+    """Asked of the kernel, which doubles it: replies sent but unread count as our memory."""
+    connections: int = 16_384
+    connections_per_uid: int = 1024
+    waiting_per_uid: int = 512
+    """Requests whose reply is not there yet."""
+    lingering_refusals: int = 128
+    """Refused connections that are drained at any time; those beyond are closed at once."""
+
+    def within(self, descriptors: int) -> "Limits":
+        """These limits cut to a process that may open `descriptors` files (RLIMIT_NOFILE).
+
+        One uid gets at most half, so that it cannot shut out the others.
+        """
+        room = descriptors - _DESCRIPTORS_KEPT_BACK - self.lingering_refusals
+        connections = max(2, min(self.connections, room))
+        return replace(
+            self,
+            connections=connections,
+            connections_per_uid=min(self.connections_per_uid, connections // 2),
+        )
+
+    @property
+    def resolution_seconds(self) -> float:
+        """How late a time limit may strike: an eighth of the shortest, at most a second."""
+        spans = (
+            self.head_seconds,
+            self.body_seconds,
+            self.idle_seconds,
+            self.stalled_seconds,
+            self.linger_seconds,
+        )
+        return min(1.0, min(spans) / 8)
+
+
+class Ledger:
+    """How many connections and waiting requests there are, by uid."""
+
+    __slots__ = ("_connections", "_limits", "_total", "_waiting")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._connections: Counter[int] = Counter()
+        self._waiting: Counter[int] = Counter()
+        self._total = 0
+
+    @property
+    def connections(self) -> int:
+        """Connections open now, refused ones not counted."""
+        return self._total
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their reply now."""
+        return self._waiting.total()
+
+    def connect(self, uid: int) -> str | None:
+        """Counts a connection, or says which limit it would pass."""
+        if self._connections[uid] >= self._limits.connections_per_uid:
+            return _excess(uid, "connections", self._limits.connections_per_uid)
+        if self._total >= self._limits.connections:
+            return f"all {self._limits.connections} connections are taken"
+        self._connections[uid] += 1
+        self._total += 1
+        return None
+
+    def disconnect(self, uid: int) -> None:
+        """Gives back what `connect` counted."""
+        self._total -= 1
+        _discount(self._connections, uid)
+
+    def wait(self, uid: int) -> str | None:
+        """Counts a waiting request, or says which limit it would pass."""
+        if self._waiting[uid] >= self._limits.waiting_per_uid:
+            return _excess(uid, "waiting requests", self._limits.waiting_per_uid)
+        self._waiting[uid] += 1
+        return None
+
+    def answered(self, uid: int) -> None:
+        """Gives back what `wait` counted."""
+        _discount(self._waiting, uid)
+
+
+def _excess(uid: int, what: str, limit: int) -> str:
+    return f"uid {uid} already has {limit} {what}, the most that one uid may have"
+
+
+def _discount(counter: Counter[int], uid: int) -> None:
+    counter[uid] -= 1
+    if not counter[uid]:
+        del counter[uid]

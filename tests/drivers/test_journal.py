@@ -1,0 +1,166 @@
+"""Log lines: one for each event, with a priority for systemd, and no secret in any."""
+
+import io
+import logging
+import os
+import sys
+
+import pytest
+
+from usps_token_broker.core.commands import Level, Note
+from usps_token_broker.core.values import SlotId
+from usps_token_broker.drivers import journal
+
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
+
+
+@pytest.fixture(autouse=True)
+def quiet_afterwards():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """What is written by a journal that starts now, to a file as systemd connects one."""
+    streams = []
+
+    def begin(*, by_systemd=False):
+        path = tmp_path / "stderr"
+        stream = path.open("w")
+        streams.append(stream)
+        status = os.fstat(stream.fileno())
+        named = f"{status.st_dev}:{status.st_ino}"
+        journal.start({"JOURNAL_STREAM": named} if by_systemd else {}, stream)
+
+        def written():
+            stream.flush()
+            return path.read_text().splitlines()
+
+        return written
+
+    yield begin
+    for stream in streams:
+        stream.close()
+
+
+def note(text="fetched", level=Level.INFO):
+    return Note(level, "granted", text, SlotId("default", "bearer"))
+
+
+def test_a_note_is_one_line_with_its_slot(lines):
+    """The time, the level, what it is about, what happened."""
+    written = lines()
+    journal.write(note("fetched; good for 7 h"))
+    [line] = written()
+    assert line.endswith(" INFO    default/bearer: fetched; good for 7 h")
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"), [(Level.INFO, 6), (Level.WARNING, 4), (Level.ERROR, 3)]
+)
+def test_systemd_gets_priorities_and_no_time_of_ours(lines, level, priority):
+    """It has its own (sd-daemon(3))."""
+    written = lines(by_systemd=True)
+    journal.write(note(level=level))
+    assert written() == [f"<{priority}>default/bearer: fetched"]
+
+
+def test_a_stream_that_is_not_systemds_gets_no_priorities(tmp_path):
+    """Every terminal of a desktop inherits JOURNAL_STREAM; its number says which it is."""
+    with (tmp_path / "other").open("w+") as stream:
+        journal.start({"JOURNAL_STREAM": "9:12345"}, stream)
+        journal.write(note())
+        stream.seek(0)
+        assert "INFO" in stream.read()
+
+
+def test_a_stream_that_is_no_file_is_written_to_all_the_same():
+    """A test's own, for one."""
+    stream = io.StringIO()
+    journal.start({"JOURNAL_STREAM": "1:1"}, stream)
+    journal.write(note())
+    assert "default/bearer: fetched" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "breaking", ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]
+)
+def test_nothing_from_outside_begins_a_line(lines, breaking):
+    """Nobody can forge an entry, whatever Python or a terminal takes for a line break."""
+    written = lines(by_systemd=True)
+    journal.write(note(f"USPS said{breaking}<3>default/bearer: forged"))
+    assert len(written()) == 1
+
+
+@pytest.mark.parametrize("breaking", ["\n", "\x85", "\u2028"])
+def test_the_lines_of_other_messages_are_indented(lines, breaking):
+    """A configuration problem has several; each is told from the next entry."""
+    written = lines(by_systemd=True)
+    logging.getLogger(journal.LOGGER).warning("%s", f"first{breaking}second")
+    assert written() == ["<4>first", "<4>  second"]
+
+
+def test_a_terminal_is_not_played_with(lines):
+    """Escape sequences of a path or a name become blanks."""
+    written = lines()
+    logging.getLogger(journal.LOGGER).warning("%s", "/tmp/\x1b]0;gone\x07\x1b[2Jx")
+    [line] = written()
+    assert "\x1b" not in line
+    assert "\x07" not in line
+
+
+def test_a_traceback_keeps_its_shape_and_loses_its_secrets(lines):
+    """The text of a foreign exception may quote anything."""
+    written = lines()
+
+    def innermost():
+        raise ValueError(f"bad header: Bearer {JWT}\r\nX: y")
+
+    try:
+        innermost()
+    except ValueError:
+        logging.getLogger(journal.LOGGER).exception("it broke")
+    first, *rest = written()
+    assert first.endswith("it broke")
+    assert all(line.startswith("  ") for line in rest)
+    assert any("in innermost" in line for line in rest)
+    assert JWT not in "".join(rest)
+    assert "bad header: Bearer […]" in "".join(rest)
+
+
+def test_an_exception_group_is_told_whole(lines):
+    """That is what task groups raise."""
+    written = lines()
+    group = ExceptionGroup("several", [ValueError(f"one {JWT}"), KeyError("two")])
+    logging.getLogger(journal.LOGGER).critical("it broke", exc_info=group)
+    text = "\n".join(written())
+    assert "ValueError: one […]" in text
+    assert "KeyError: 'two'" in text
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpcore", "httpcore.http11", "asyncio"])
+def test_libraries_that_print_headers_are_kept_quiet(lines, name):
+    """At INFO httpx tells every URL, at DEBUG httpcore every header."""
+    written = lines()
+    logging.getLogger(name).info("GET https://apis.usps.com/ %s", JWT)
+    logging.getLogger(name).debug("headers %s", JWT)
+    assert written() == []
+
+
+def test_starting_again_does_not_double_the_lines(lines):
+    """One handler, the latest."""
+    lines()
+    written = lines()
+    journal.write(note())
+    assert len(written()) == 1
+
+
+def test_standard_error_is_where_it_goes(capsys):
+    """Unless another stream is given."""
+    journal.start({}, sys.stderr)
+    journal.write(note())
+    assert "default/bearer: fetched" in capsys.readouterr().err
