@@ -81,10 +81,12 @@ class Bucket:
 
 @dataclass(slots=True)
 class HourWindow:
-    """Calls to one endpoint in the last sliding hour."""
+    """Calls to one endpoint in the last sliding hour, and until when USPS wants none at all."""
 
     limit: int
     sent_at: deque[float] = field(default_factory=deque)
+    floor_at: float = 0.0
+    """The end of the latest Retry-After; it speaks of the endpoint, not of one slot."""
 
     def used(self, now_boot: float) -> int:
         """Calls charged in the hour before now."""
@@ -107,6 +109,10 @@ class HourWindow:
         """Count a call about to be sent."""
         self.used(now_boot)
         self.sent_at.append(now_boot)
+
+    def hold(self, until_at: float) -> None:
+        """Let nothing be sent before then."""
+        self.floor_at = max(self.floor_at, until_at)
 
     def refund(self, charged_at: float) -> None:
         """Forget a call that never reached USPS."""

@@ -1,29 +1,18 @@
-"""One slot: what its phase is, what moves it, and when it wants its next attempt.
+"""One slot: its token, its phase, and when it wants its next attempt.
 
-Rules of this file: every change of phase goes through `MOVES`, a pair that is absent is not
-allowed; freshness is never stored; a deadline is a plain field on the boot clock; chance comes in
-as `draw` and becomes a deadline at once.
-
-    IDLE      nothing under way; wants an attempt when the token is missing, due, reported,
-              doubted by the clocks, or when a changed secret wants proof
-    FETCHING  one flight, by the number `attempt`; a result with another number is void
-    WAITING   the last attempt failed and another is worth it, not before `retry_at`
-    HALTED    USPS said no and a person must act; asked again at `probe_at`, or at once when
-              what was refused has changed
-
-The good token is not part of this: whatever the phase, it is served until it is spent. What the
-table cannot say: a payment slot also needs a bearer, and every start needs budget. `broker.py`
-looks after both.
+Rules of this file: every change of phase goes through `phases.MOVES`; freshness is never stored;
+a deadline is a plain field on the boot clock; chance comes in as `draw` and becomes a deadline at
+once. The good token is no part of the phase: whatever that is, the token is served until it is
+spent.
 """
 
-import enum
 import math
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
 
 from usps_token_broker.core import schedule
-from usps_token_broker.core.budget import EXTRA, FIRST, RETRY, Bucket, Need
+from usps_token_broker.core.budget import EXTRA, Bucket
 from usps_token_broker.core.outcomes import Failure, FailureKind, Grant
+from usps_token_broker.core.phases import MOVES, NEEDS, Cause, Move, Wanted
 from usps_token_broker.core.reports import Guard
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import (
@@ -34,68 +23,6 @@ from usps_token_broker.core.values import (
     SlotId,
     Token,
 )
-
-
-class Move(enum.Enum):
-    """What can happen to a phase."""
-
-    START = enum.auto()
-    GRANTED = enum.auto()
-    PASSED = enum.auto()
-    """A failure that may pass by itself."""
-    REFUSED = enum.auto()
-    CHANGED = enum.auto()
-    """What stood in the way has changed: plan anew."""
-
-
-MOVES: Final = {
-    (Phase.IDLE, Move.START): Phase.FETCHING,
-    (Phase.WAITING, Move.START): Phase.FETCHING,
-    (Phase.HALTED, Move.START): Phase.FETCHING,
-    (Phase.FETCHING, Move.GRANTED): Phase.IDLE,
-    (Phase.FETCHING, Move.PASSED): Phase.WAITING,
-    (Phase.FETCHING, Move.REFUSED): Phase.HALTED,
-    (Phase.IDLE, Move.REFUSED): Phase.HALTED,
-    (Phase.WAITING, Move.REFUSED): Phase.HALTED,
-    (Phase.IDLE, Move.CHANGED): Phase.IDLE,
-    (Phase.WAITING, Move.CHANGED): Phase.IDLE,
-    (Phase.HALTED, Move.CHANGED): Phase.IDLE,
-}
-
-
-class Cause(enum.StrEnum):
-    """Why a slot wants an attempt."""
-
-    MISSING = "missing"
-    DUE = "due"
-    RETRY = "retry"
-    REPORTED = "reported"
-    CLOCK = "clock"
-    PROOF = "proof"
-    PROBE = "probe"
-
-
-NEEDS: Final = {
-    Cause.MISSING: FIRST,
-    Cause.DUE: FIRST,
-    Cause.RETRY: RETRY,
-    Cause.REPORTED: EXTRA,
-    Cause.CLOCK: EXTRA,
-    Cause.PROOF: EXTRA,
-    Cause.PROBE: EXTRA,
-}
-
-
-class Wanted(NamedTuple):
-    """An attempt a slot wants: not before `at`, on the boot clock."""
-
-    at: float
-    cause: Cause
-
-    @property
-    def need(self) -> Need:
-        """What the attempt must leave in the budget."""
-        return NEEDS[self.cause]
 
 
 @dataclass(slots=True)
@@ -113,24 +40,26 @@ class Slot:
     cause: Cause | None = None
     """Why the running flight was started."""
     charged_at: float = 0.0
+    asked_with: str = ""
+    """The basis when the running flight was started."""
     bearer_serial: int | None = None
     """Which bearer a payment slot last asked with, or found wanting."""
+    bearer_scopes: tuple[str, ...] | None = None
+    refused_bearer: int | None = None
+    """The bearer that payment-authorization answered 401 to, until a grant."""
     failures: int = 0
     retry_at: float = 0.0
-    floor_at: float = 0.0
     probes: int = 0
     probe_at: float = math.inf
     refused: str | None = None
     proven: str | None = None
     reported: bool = False
     suspect: bool = False
-    bearer_renewed: bool = False
     guard: Guard = field(default_factory=Guard)
     trouble: Trouble | None = None
     bucket: Bucket = field(default_factory=Bucket)
 
-    def _move(self, move: Move) -> None:
-        self.phase = MOVES[self.phase, move]
+    # -- what is so, now ------------------------------------------------------------------------
 
     def freshness(self, now: Now) -> Freshness:
         """How far through its life the token is."""
@@ -138,7 +67,7 @@ class Slot:
 
     def servable(self, now: Now) -> bool:
         """Whether the token may be handed out at all."""
-        return self.token is not None and self.freshness(now) is not Freshness.SPENT
+        return self.token is not None and now.boot < schedule.spent_at(self.token, now)
 
     def good_for(self, min_valid_seconds: float | None, now: Now) -> bool:
         """Whether the token may be handed out and lives that much longer."""
@@ -147,147 +76,16 @@ class Slot:
         left = schedule.remaining_seconds(self.token, now)
         return min_valid_seconds is None or left >= min_valid_seconds
 
-    def degraded(self, now: Now) -> bool:
-        """Whether the token is served although it should have been renewed by now."""
+    def degraded(self, freshness: Freshness, now: Now) -> bool:
+        """Whether a token of this freshness is served although it should have been renewed."""
         if self.token is None:
             return False
-        late = self.freshness(now) in {Freshness.LATE, Freshness.SPENT}
+        late = freshness in {Freshness.LATE, Freshness.SPENT}
         return late or self.suspect or schedule.clocks_disagree(self.token, now)
 
     def proof_pending(self) -> bool:
         """Whether a changed secret has not been tried yet."""
         return self.id.is_bearer and self.proven not in {None, self.basis}
-
-    def wanted(self, now: Now) -> Wanted | None:
-        """The next attempt this slot wants by itself, or None while a flight is out."""
-        match self.phase:
-            case Phase.FETCHING:
-                return None
-            case Phase.HALTED:
-                want = Wanted(self.probe_at, Cause.PROBE)
-            case Phase.WAITING:
-                want = Wanted(self.retry_at, Cause.RETRY)
-            case Phase.IDLE:
-                want = self._wanted_idle(now)
-        return Wanted(max(want.at, self.floor_at), want.cause)
-
-    def _wanted_idle(self, now: Now) -> Wanted:
-        if self.token is None or not self.servable(now):
-            return Wanted(now.boot, Cause.MISSING)
-        if now.boot >= self.token.renew_at:
-            return Wanted(self.token.renew_at, Cause.DUE)
-        if self.reported:
-            return Wanted(now.boot, Cause.REPORTED)
-        if self.proof_pending():
-            return Wanted(now.boot, Cause.PROOF)
-        if schedule.clocks_disagree(self.token, now):
-            return Wanted(now.boot, Cause.CLOCK)
-        return Wanted(self.token.renew_at, Cause.DUE)
-
-    def start(self, cause: Cause, bearer_serial: int | None, now: Now) -> None:
-        """Begin a flight; what it costs is charged here, before anything is sent."""
-        self._move(Move.START)
-        self.attempt += 1
-        self.cause = cause
-        self.bearer_serial = bearer_serial
-        self.charged_at = now.boot
-        self.bucket.charge(now.boot, self.life_seconds)
-
-    def gains(self, grant: Grant, sent_at: Now, now: Now) -> bool:
-        """Whether this grant is worth more than the token we have."""
-        if self.token is None:
-            return True
-        if self.token.value == grant.value:
-            return False
-        if self.reported or schedule.clocks_disagree(self.token, now):
-            return True
-        return sent_at.boot + grant.life_seconds > schedule.end_at(self.token, now)
-
-    def granted(self, token: Token) -> None:
-        """The flight brought a token worth having: it replaces the one before."""
-        self._move(Move.GRANTED)
-        self.token = token
-        self.life_seconds = token.life_seconds
-        self.reported = self.suspect = False
-        self.bearer_renewed = False
-        self._clear(self.basis)
-
-    def proved(self) -> None:
-        """The flight showed that the credentials work, although it brought nothing newer."""
-        self._move(Move.GRANTED)
-        self._clear(self.basis)
-
-    def _clear(self, proven: str) -> None:
-        self.proven = proven
-        self.refused = None
-        self.failures = self.probes = 0
-        self.retry_at = self.floor_at = 0.0
-        self.probe_at = math.inf
-        self.trouble = None
-        self.cause = None
-
-    def failed(self, failure: Failure, draw: float, now: Now) -> None:
-        """The flight brought nothing. The token we have stays."""
-        was_probe = self.cause is Cause.PROBE
-        self.cause = None
-        if self.reported:
-            self.suspect = True
-        floor = schedule.obeyed_retry_after(failure.retry_after_seconds)
-        if floor > 0:
-            self.floor_at = now.boot + floor
-        if failure.kind is FailureKind.UNREACHED:
-            self.bucket.refund()
-        final = self._is_final(failure, now)
-        if was_probe and not final:
-            # A fault on the way to USPS does not undo the refusal that the probe was to test.
-            self._halt(now)
-            return
-        self.trouble = Trouble.after(self.trouble, failure, now.wall)
-        if final:
-            self.refused = self.basis
-            self._halt(now)
-            return
-        ceiling = schedule.BACKOFF_CEILING_SECONDS
-        if failure.kind is FailureKind.UNREACHED:
-            ceiling = schedule.UNREACHED_CEILING_SECONDS
-        span = schedule.backoff_seconds(self.failures, draw, self.life_seconds, ceiling)
-        self.retry_at = now.boot + span
-        self.failures += 1
-        self._move(Move.PASSED)
-
-    def _is_final(self, failure: Failure, now: Now) -> bool:
-        match failure.kind:
-            case FailureKind.SCOPE_MISSING:
-                return True
-            case FailureKind.BEARER_REFUSED:
-                return self.bearer_renewed
-            case FailureKind.REFUSED:
-                return self.proven != self.basis or not self.servable(now)
-            case _:
-                return False
-
-    def _halt(self, now: Now) -> None:
-        self._move(Move.REFUSED)
-        if self.trouble and self.trouble.kind is FailureKind.SCOPE_MISSING:
-            self.probe_at = math.inf
-            return
-        self.probe_at = now.boot + schedule.probe_seconds(self.probes, self.life_seconds)
-        self.probes += 1
-
-    def give_up(self, now: Now) -> bool:
-        """Halt a proven slot that was refused, once its token is spent. Whether it did."""
-        refused = self.trouble is not None and self.trouble.kind is FailureKind.REFUSED
-        if self.phase is Phase.WAITING and refused and not self.servable(now):
-            self.refused = self.basis
-            self._halt(now)
-            return True
-        return False
-
-    def miss_scope(self, failure: Failure, bearer_serial: int, now: Now) -> None:
-        """Halt without a call: the bearer is known to lack what this slot needs."""
-        self.trouble = Trouble.after(self.trouble, failure, now.wall)
-        self.bearer_serial = bearer_serial
-        self._halt(now)
 
     def halted(self) -> bool:
         """Whether a person must act."""
@@ -295,15 +93,191 @@ class Slot:
 
     def halted_for_scope(self) -> bool:
         """Whether this slot waits for a bearer with more scopes."""
-        missing = self.trouble is not None and self.trouble.kind is FailureKind.SCOPE_MISSING
-        return self.phase is Phase.HALTED and missing
+        return self.halted() and self._lacks_scope()
+
+    def _lacks_scope(self) -> bool:
+        return not self.id.is_bearer and self._troubled_by(FailureKind.SCOPE_MISSING)
+
+    def _troubled_by(self, kind: FailureKind) -> bool:
+        return self.trouble is not None and self.trouble.kind is kind
+
+    # -- what it wants --------------------------------------------------------------------------
+
+    def wanted(self, now: Now) -> Wanted | None:
+        """The next attempt this slot wants by itself, or None while a flight is out."""
+        if self.phase is Phase.FETCHING:
+            return None
+        if self.phase is Phase.HALTED:
+            return _want(self.probe_at, Cause.PROBE)
+        if self.phase is Phase.WAITING:
+            return self._wanted_again(now)
+        return self._wanted_idle(now)
+
+    def _wanted_again(self, now: Now) -> Wanted:
+        if self.token is not None and now.boot < self.token.renew_at and self.servable(now):
+            # The attempt that failed was a report, a proof or a doubt; so is the next one.
+            return Wanted(self.retry_at, Cause.RETRY, EXTRA)
+        return _want(self.retry_at, Cause.RETRY)
+
+    def _wanted_idle(self, now: Now) -> Wanted:
+        if self.token is None or not self.servable(now):
+            return _want(now.boot, Cause.MISSING)
+        if now.boot >= self.token.renew_at:
+            return _want(self.token.renew_at, Cause.DUE)
+        if self.reported:
+            return _want(now.boot, Cause.REPORTED)
+        if self.proof_pending():
+            return _want(now.boot, Cause.PROOF)
+        if schedule.clocks_disagree(self.token, now):
+            return _want(now.boot, Cause.CLOCK)
+        return _want(self.token.renew_at, Cause.DUE)
+
+    # -- what happens to it ---------------------------------------------------------------------
+
+    def _move(self, move: Move) -> None:
+        self.phase = MOVES[self.phase, move]
+
+    def report(self, now: Now) -> bool:
+        """The current token is said to be dead. False where the guard holds a renewal back."""
+        if self.phase is Phase.IDLE and not self.reported and self.token is not None:
+            age = now.boot - self.token.sent_at.boot
+            if not self.guard.admit(now.boot, age, self.life_seconds):
+                return False
+        self.reported = True
+        self.suspect = self.suspect or self.halted()
+        return True
+
+    def start(self, cause: Cause, bearer: Token | None, now: Now) -> None:
+        """Begin a flight; what it costs is charged here, before anything is sent."""
+        self._move(Move.START)
+        self.attempt += 1
+        self.cause = cause
+        self.asked_with = self.basis
+        self._note_bearer(bearer)
+        self.charged_at = now.boot
+        self.bucket.charge(now.boot, self.life_seconds)
+
+    def _note_bearer(self, bearer: Token | None) -> None:
+        self.bearer_serial = bearer.serial if bearer else None
+        self.bearer_scopes = bearer.scopes if bearer else None
+
+    def gains(self, grant: Grant, sent_at: Now, now: Now) -> bool:
+        """Whether this grant is worth more than the token we have."""
+        end_at = sent_at.boot + grant.life_seconds
+        # Past its life on arrival (a suspended machine), or a life that is no number.
+        if not now.boot < end_at - schedule.check_after_seconds(grant.life_seconds):
+            return False
+        if self.token is None:
+            return True
+        if self.token.value == grant.value:
+            return False
+        return self.reported or end_at > schedule.end_at(self.token, now)
+
+    def granted(self, token: Token) -> None:
+        """The flight brought a token worth having: it replaces the one before."""
+        self.token = token
+        self.life_seconds = token.life_seconds
+        self.reported = self.suspect = False
+        self.fulfilled()
+
+    def fulfilled(self) -> None:
+        """The flight brought what it was for: nothing is wrong any more."""
+        self._move(Move.GRANTED)
+        self._forget_hold_off()
+        self.refused_bearer = None
+        self.trouble = None
+        self.cause = None
+
+    def prove(self, asked_with: str) -> bool:
+        """USPS accepted these credentials. Whether that answers a pending proof."""
+        pending = self.proof_pending()
+        self.proven = asked_with
+        return pending and not self.proof_pending()
+
+    def failed(self, failure: Failure, asked_with: str, draw: float, now: Now) -> None:
+        """The flight brought nothing. The token we have stays."""
+        was_probe = self.cause is Cause.PROBE
+        self.cause = None
+        self.suspect = self.suspect or self.reported
+        again_at = now.boot + self._back_off(failure, draw)
+        final = self._is_final(failure, asked_with, now)
+        if failure.kind is FailureKind.BEARER_REFUSED and self.refused_bearer is None:
+            self.refused_bearer = self.bearer_serial
+        if was_probe and not final and failure.kind is not FailureKind.UNCHANGED:
+            self._probed_in_vain(failure, again_at, now)
+            return
+        self.trouble = Trouble.after(self.trouble, failure, now.wall)
+        if final:
+            self.refused = asked_with
+            self._halt(now)
+            return
+        self.retry_at = again_at
+        self._move(Move.PASSED)
+
+    def _back_off(self, failure: Failure, draw: float) -> float:
+        ceiling = schedule.BACKOFF_CEILING_SECONDS
+        if failure.kind is FailureKind.UNREACHED:
+            self.bucket.refund()
+            ceiling = schedule.UNREACHED_CEILING_SECONDS
+        span = schedule.backoff_seconds(self.failures, draw, self.life_seconds, ceiling)
+        self.failures += 1
+        return span
+
+    def _is_final(self, failure: Failure, asked_with: str, now: Now) -> bool:
+        match failure.kind:
+            case FailureKind.SCOPE_MISSING:
+                return True
+            case FailureKind.BEARER_REFUSED:
+                return self.refused_bearer not in {None, self.bearer_serial}
+            case FailureKind.REFUSED if asked_with == self.basis:
+                return self.proven != self.basis or not self.servable(now)
+            case _:
+                return False
+
+    def _probed_in_vain(self, failure: Failure, again_at: float, now: Now) -> None:
+        """A fault on the way to USPS does not undo the refusal that the probe was to test."""
+        self._halt(now)
+        if failure.kind is FailureKind.UNREACHED:
+            # It was no probe: USPS never saw it.
+            self.probes -= 1
+            self.probe_at = again_at
+
+    def _halt(self, now: Now) -> None:
+        self._move(Move.REFUSED)
+        if self._lacks_scope():
+            self.probe_at = math.inf
+            return
+        self.probe_at = now.boot + schedule.probe_seconds(self.probes, self.life_seconds)
+        self.probes += 1
+
+    def give_up(self, now: Now) -> bool:
+        """Halt a proven slot that was refused, once its token is spent. Whether it did."""
+        if self.phase is not Phase.WAITING or not self._troubled_by(FailureKind.REFUSED):
+            return False
+        if self.servable(now):
+            return False
+        self.refused = self.basis
+        self._halt(now)
+        return True
+
+    def miss_scope(self, failure: Failure, bearer: Token, now: Now) -> None:
+        """Halt without a call: the bearer is known to lack what this slot needs."""
+        self.trouble = Trouble.after(self.trouble, failure, now.wall)
+        self._note_bearer(bearer)
+        self._halt(now)
 
     def plan_anew(self) -> None:
-        """What stood in the way has changed: forget the hold-off, keep USPS's own Retry-After."""
-        if self.phase is Phase.FETCHING:
-            return
-        self._move(Move.CHANGED)
+        """What stood in the way has changed: forget the hold-off. A flight that is out goes on."""
+        if self.phase is not Phase.FETCHING:
+            self._move(Move.CHANGED)
+            self._forget_hold_off()
+
+    def _forget_hold_off(self) -> None:
         self.failures = self.probes = 0
         self.retry_at = 0.0
         self.probe_at = math.inf
         self.refused = None
+
+
+def _want(at: float, cause: Cause) -> Wanted:
+    return Wanted(at, cause, NEEDS[cause])

@@ -28,13 +28,12 @@ SCOPE_MISSING: Final = Failure(
 def span(seconds: float) -> str:
     """A span for people: `7 h 30 min`, `12 min`, `8 s`."""
     whole = max(0, round(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    if minutes:
+    if whole < 60:  # noqa: PLR2004 - a minute
+        return f"{whole} s"
+    hours, minutes = divmod(round(whole / 60), 60)
+    if not hours:
         return f"{minutes} min"
-    return f"{left} s"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def granted(slot: Slot, before: Token | None, now: Now) -> Note:
@@ -47,16 +46,18 @@ def granted(slot: Slot, before: Token | None, now: Now) -> Note:
     return Note(Level.INFO, "granted", text, slot.id)
 
 
-def failed(slot: Slot, failure: Failure, now: Now) -> Note:
-    """An attempt ended without a token; what is served meanwhile, and what happens next."""
+def failed(slot: Slot, failure: Failure, next_at: float, now: Now) -> Note:
+    """An attempt ended without a token; what is served meanwhile, and what happens next.
+
+    `next_at` is when a waiting slot may try again, on the boot clock.
+    """
     held = "no token to serve"
     if slot.token is not None and slot.servable(now):
         left = schedule.spent_at(slot.token, now) - now.boot
         held = f"the token we have is good for {span(left)}"
     match slot.phase:
         case Phase.WAITING:
-            at = max(slot.retry_at, slot.floor_at)
-            then = f"next attempt in {span(at - now.boot)} or when the budget allows"
+            then = f"next attempt in {span(next_at - now.boot)} or when the budget allows"
         case Phase.HALTED if slot.halted_for_scope():
             then = "looked at again with the next bearer"
         case Phase.HALTED:
@@ -78,7 +79,9 @@ def gave_up(slot: Slot) -> Note:
 
 def secret_changed(slot: Slot) -> Note:
     """Another client secret was read."""
-    return Note(Level.INFO, "secret_changed", "the client secret changed; trying it once", slot.id)
+    known = slot.proven == slot.basis
+    then = "it is one that worked before" if known else "trying it once"
+    return Note(Level.INFO, "secret_changed", f"the client secret changed; {then}", slot.id)
 
 
 def secret_accepted(slot: Slot) -> Note:
@@ -86,17 +89,16 @@ def secret_accepted(slot: Slot) -> Note:
     return Note(Level.INFO, "secret_accepted", "secret accepted", slot.id)
 
 
-def freshness_changed(slot: Slot, before: Freshness | None, now: Now) -> list[Note]:
+def freshness_changed(slot: Slot, freshness: Freshness) -> list[Note]:
     """A token went late or past its life; anything else goes without saying."""
-    freshness = slot.freshness(now)
-    if before in {None, freshness}:
-        return []
-    if freshness is Freshness.LATE:
-        text = "not renewed in time: served from its last part of life, flagged degraded"
-        return [Note(Level.WARNING, "late", text, slot.id)]
-    if freshness is Freshness.SPENT:
-        return [Note(Level.ERROR, "spent", "past its life: no longer served", slot.id)]
-    return []
+    match freshness:
+        case Freshness.LATE:
+            text = "not renewed in time: served from its last part of life, flagged degraded"
+            return [Note(Level.WARNING, "late", text, slot.id)]
+        case Freshness.SPENT:
+            return [Note(Level.ERROR, "spent", "past its life: no longer served", slot.id)]
+        case _:
+            return []
 
 
 def restored(slot: Slot, now: Now) -> Note:

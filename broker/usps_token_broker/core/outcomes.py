@@ -57,6 +57,9 @@ class Grant:
     scopes: tuple[str, ...] | None = None
     skew_seconds: float | None = None
     """USPS's `Date` less our wall clock; shown, never used."""
+    asked_with: str | None = None
+    """Fingerprint of the credentials it was asked with, where the fetcher knows: a secret may
+    change under a flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,5 @@ class Failure:
     """USPS's own code, such as `invalid_client` or `160228`."""
     retry_after_seconds: float | None = None
     skew_seconds: float | None = None
+    asked_with: str | None = None
+    """As in a grant."""

@@ -4,28 +4,22 @@ Callers who wait go first, then first attempts, then the rest. Planned renewals 
 slots are spread over half the lead, so that they neither burst nor run late.
 """
 
-from collections.abc import Iterable
+import enum
+import math
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from usps_token_broker.core import schedule
+from usps_token_broker.core import payments, schedule
 from usps_token_broker.core.budget import BudgetKey, HourWindow
-from usps_token_broker.core.lifecycle import Cause, Slot
-from usps_token_broker.core.values import BEARER, Endpoint, Freshness, Now, Phase, SlotId
+from usps_token_broker.core.lifecycle import Slot
+from usps_token_broker.core.phases import URGENCY, Cause, Wanted
+from usps_token_broker.core.values import Endpoint, Freshness, Now, Phase, SlotId
 
 MAX_FLIGHTS: Final = 8
 """Calls to one endpoint under way at once: far below any spike arrest that was ever reported."""
 COLD_PACE_SECONDS: Final = 1.0
-
-_ORDER: Final = {
-    Cause.MISSING: 0,
-    Cause.DUE: 1,
-    Cause.RETRY: 2,
-    Cause.REPORTED: 3,
-    Cause.CLOCK: 4,
-    Cause.PROOF: 5,
-    Cause.PROBE: 6,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +37,21 @@ class AppPlan:
         return BudgetKey(self.host, self.client_id, endpoint)
 
 
+class Held(enum.Enum):
+    """What alone holds an attempt back."""
+
+    NOTHING = enum.auto()
+    BUDGET = enum.auto()
+    RETRY_AFTER = enum.auto()
+
+
 class Start(NamedTuple):
     """An attempt a slot wants and may make, not before `at` on the boot clock."""
 
     at: float
     cause: Cause
     slot: Slot
-    budget_blocks: bool
+    held: Held
 
 
 def endpoint_of(slot: SlotId) -> Endpoint:
@@ -66,100 +68,122 @@ class Planner:
     windows: dict[BudgetKey, HourWindow] = field(default_factory=dict)
     paced_at: dict[str, float] = field(default_factory=dict)
     """Per app, when the last payment attempt started."""
-    siblings: dict[str, int] = field(default_factory=dict)
-    """Per app, how many payment slots share the pace."""
+    siblings: dict[str, list[Slot]] = field(init=False, default_factory=dict)
+    """Per app, its payment slots; they do not change under a planner."""
+
+    _bearers: dict[str, Slot] = field(init=False, default_factory=dict)
+    _window_of: dict[SlotId, HourWindow] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Count the payment slots once; they do not change under a planner."""
-        for slot in self.slots:
-            if not slot.is_bearer:
-                self.siblings[slot.app] = self.siblings.get(slot.app, 0) + 1
+        """Group the slots and open their windows."""
+        self.siblings = {app: [] for app in self.apps}
+        for slot in self.slots.values():
+            if slot.id.is_bearer:
+                self._bearers[slot.id.app] = slot
+            else:
+                self.siblings[slot.id.app].append(slot)
+        for app in self.apps.values():
+            for endpoint in Endpoint:
+                self._open(app.key(endpoint), app.calls_per_hour)
+        self._window_of = {
+            slot: self.windows[self.apps[slot.app].key(endpoint_of(slot))] for slot in self.slots
+        }
+
+    def _open(self, key: BudgetKey, limit: int) -> None:
+        window = self.windows.setdefault(key, HourWindow(limit))
+        # Apps may share a client id; the more careful of them speaks for all.
+        window.limit = min(window.limit, limit)
 
     def window(self, slot: SlotId) -> HourWindow:
         """The hour that calls for this slot count against."""
-        app = self.apps[slot.app]
-        key = app.key(endpoint_of(slot))
-        if key not in self.windows:
-            self.windows[key] = HourWindow(app.calls_per_hour)
-        self.windows[key].limit = app.calls_per_hour
-        return self.windows[key]
+        return self._window_of[slot]
 
     def bearer_of(self, slot: Slot) -> Slot:
         """The bearer slot of the same app."""
-        return self.slots[SlotId(slot.id.app, BEARER)]
+        return self._bearers[slot.id.app]
+
+    def payments_of(self, bearer: Slot) -> list[Slot]:
+        """The payment slots of the same app."""
+        return self.siblings[bearer.id.app]
 
     def bearer_usable(self, slot: Slot, now: Now) -> bool:
-        """Whether a payment slot has a bearer to ask with: served, and not under suspicion."""
+        """Whether a payment slot has a bearer to ask with, and none better is on its way."""
         bearer = self.bearer_of(slot)
-        if not bearer.servable(now):
+        if not bearer.servable(now) or payments.refused_with(slot, bearer):
             return False
-        return not bearer.reported or bearer.suspect
+        return not bearer.reported or bearer.suspect or not self._renewing(bearer, now)
+
+    def _renewing(self, bearer: Slot, now: Now) -> bool:
+        start = self.next_start(bearer, now, hurried=True)
+        about_to_start = start is not None and start.at <= now.boot
+        return bearer.phase is Phase.FETCHING or about_to_start
 
     def next_start(self, slot: Slot, now: Now, *, hurried: bool) -> Start | None:
         """When this slot's next attempt may start, or None when time alone will not start it."""
         want = slot.wanted(now)
-        if want is None or want.at == float("inf"):
+        if want is None or want.at == math.inf:
             return None
+        return self._start(slot, want, now, hurried=hurried)
+
+    def _start(self, slot: Slot, want: Wanted, now: Now, *, hurried: bool) -> Start | None:
         if not slot.id.is_bearer and not self.bearer_usable(slot, now):
             return None
         at = max(want.at, now.boot)
+        window = self.window(slot.id)
         allowed_at = max(
             slot.bucket.ready_at(want.need, now.boot, slot.life_seconds),
-            self.window(slot.id).ready_at(want.need, now.boot),
+            window.ready_at(want.need, now.boot),
         )
-        blocks = allowed_at > at
-        at = max(at, allowed_at)
+        held = Held.NOTHING
+        if max(allowed_at, window.floor_at) > at:
+            held = Held.BUDGET if allowed_at > window.floor_at else Held.RETRY_AFTER
+        at = max(at, allowed_at, window.floor_at)
         if not hurried:
             at = max(at, self._paced_from(slot, want.cause, now))
-        return Start(at, want.cause, slot, blocks)
+        return Start(at, want.cause, slot, held)
 
     def _paced_from(self, slot: Slot, cause: Cause, now: Now) -> float:
         last = self.paced_at.get(slot.id.app)
-        siblings = self.siblings.get(slot.id.app, 0)
-        if last is None or slot.id.is_bearer or siblings < 2:  # noqa: PLR2004 - one has no peers
+        peers = len(self.siblings[slot.id.app])
+        if last is None or slot.id.is_bearer or peers < 2:  # noqa: PLR2004 - one has no peers
             return 0.0
         match cause:
             case Cause.MISSING:
                 return last + schedule.scaled(COLD_PACE_SECONDS, slot.life_seconds)
-            case Cause.DUE if slot.freshness(now) is Freshness.DUE:
+            case Cause.DUE | Cause.CLOCK if slot.freshness(now) is Freshness.DUE:
                 lead = schedule.lead_seconds(slot.policy, slot.life_seconds)
-                return last + lead / (2 * siblings)
+                return last + lead / (2 * peers)
             case _:
                 return 0.0
 
-    def startable(self, now: Now, hurried: frozenset[SlotId]) -> Start | None:
-        """The attempt that should start first among those that may start now."""
+    def startable(self, now: Now, hurried: frozenset[SlotId]) -> Iterator[Start]:
+        """The attempts that may start now, in their order; each must be charged as it comes."""
         flights = self._flights()
-        candidates = (
-            start
-            for start in self._starts(self.slots.values(), now, hurried)
-            if start.at <= now.boot and flights.get(self._lane(start.slot), 0) < MAX_FLIGHTS
-        )
-        return min(candidates, key=lambda start: self._rank(start, hurried), default=None)
-
-    def _starts(
-        self, slots: Iterable[Slot], now: Now, hurried: frozenset[SlotId]
-    ) -> Iterable[Start]:
-        for slot in slots:
-            start = self.next_start(slot, now, hurried=slot.id in hurried)
-            if start is not None:
+        for slot, want in self._due(now, hurried):
+            window = self.window(slot.id)
+            if flights[id(window)] >= MAX_FLIGHTS:
+                continue
+            start = self._start(slot, want, now, hurried=slot.id in hurried)
+            if start is not None and start.at <= now.boot:
+                flights[id(window)] += 1
                 yield start
 
-    def _lane(self, slot: Slot) -> BudgetKey:
-        return self.apps[slot.id.app].key(endpoint_of(slot.id))
+    def _due(self, now: Now, hurried: frozenset[SlotId]) -> list[tuple[Slot, Wanted]]:
+        due = [
+            (slot, want)
+            for slot in self.slots.values()
+            if (want := slot.wanted(now)) is not None and want.at <= now.boot
+        ]
 
-    def _flights(self) -> dict[BudgetKey, int]:
-        flights: dict[BudgetKey, int] = {}
-        for slot in self.slots.values():
-            if slot.phase is Phase.FETCHING:
-                lane = self._lane(slot)
-                flights[lane] = flights.get(lane, 0) + 1
-        return flights
+        def rank(wish: tuple[Slot, Wanted]) -> tuple[bool, int, float]:
+            slot, want = wish
+            return (slot.id not in hurried, URGENCY[want.cause], want.at)
 
-    @staticmethod
-    def _rank(start: Start, hurried: frozenset[SlotId]) -> tuple[bool, int, float]:
-        wanted_at = start.slot.token.renew_at if start.slot.token else 0.0
-        return (start.slot.id not in hurried, _ORDER[start.cause], wanted_at)
+        return sorted(due, key=rank)
+
+    def _flights(self) -> Counter[int]:
+        flying = (slot for slot in self.slots.values() if slot.phase is Phase.FETCHING)
+        return Counter(id(self.window(slot.id)) for slot in flying)
 
     def charge(self, start: Start, now: Now) -> None:
         """Count the call and its turn; the slot charges its own bucket."""
@@ -172,6 +196,12 @@ class Planner:
 
         One that may start already and has not waits for a flight to end, not for time.
         """
-        starts = self._starts(self.slots.values(), now, hurried)
-        later = (start for start in starts if start.at > now.boot)
-        return min(later, key=lambda start: start.at, default=None)
+        first: Start | None = None
+        for slot in self.slots.values():
+            want = slot.wanted(now)
+            if want is None or want.at == math.inf or (first and want.at >= first.at):
+                continue
+            start = self._start(slot, want, now, hurried=slot.id in hurried)
+            if start is not None and start.at > now.boot and (not first or start.at < first.at):
+                first = start
+        return first

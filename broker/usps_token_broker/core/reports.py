@@ -41,8 +41,11 @@ class Blame:
     payment_serial: int | None = None
     bearer_serial: int | None = None
 
-    def falls_on_payment(self, payment_serial: int, bearer_serial: int | None) -> bool:
-        """Whether this refusal, after the one before, is the payment token's; remembers it."""
+    def falls_on_payment(self, payment_serial: int, bearer_serial: int) -> bool:
+        """Whether this refusal is the payment token's; remembers it if not.
+
+        Both serials must be those in use: what came late tells nothing of the pair there is now.
+        """
         same_payment = self.payment_serial == payment_serial
         if same_payment and bearer_serial != self.bearer_serial:
             return True

@@ -4,7 +4,8 @@ import math
 from dataclasses import fields
 
 from usps_token_broker.core import schedule
-from usps_token_broker.core.lifecycle import Cause, Slot
+from usps_token_broker.core.lifecycle import Slot
+from usps_token_broker.core.phases import Cause
 from usps_token_broker.core.planning import AppPlan, Planner
 from usps_token_broker.core.state import (
     SavedSlot,
@@ -25,8 +26,9 @@ def save(planner: Planner, boot_id: str, last_serial: int, now: Now) -> SavedSta
         last_serial=last_serial,
         slots=tuple(_slot(slot, planner.apps[slot.id.app]) for slot in planner.slots.values()),
         windows=tuple(
-            SavedWindow(key.host, key.client_id, key.endpoint, tuple(window.sent_at))
+            SavedWindow(*key, tuple(window.sent_at), window.floor_at)
             for key, window in planner.windows.items()
+            if window.used(now.boot) or window.floor_at > now.boot
         ),
     )
 
@@ -54,10 +56,11 @@ def _slot(slot: Slot, app: AppPlan) -> SavedSlot:
     if phase is Phase.FETCHING:
         phase, retry_at, probe_at = _after_a_crash(slot)
     return SavedSlot(
+        app=app.name,
         host=app.host,
         client_id=app.client_id,
         name=slot.id.name,
-        roles="" if slot.id.is_bearer else slot.basis,
+        basis=slot.basis,
         phase=phase,
         bucket_level=slot.bucket.level,
         bucket_filled_at=slot.bucket.filled_at,
@@ -65,11 +68,12 @@ def _slot(slot: Slot, app: AppPlan) -> SavedSlot:
         life_seconds=slot.life_seconds,
         failures=slot.failures,
         retry_at=retry_at,
-        floor_at=slot.floor_at,
         probes=slot.probes,
         # JSON has no infinity: 0 says that no probe is planned.
         probe_at=probe_at if math.isfinite(probe_at) else 0.0,
         bearer_serial=slot.bearer_serial,
+        bearer_scopes=slot.bearer_scopes,
+        refused_bearer=slot.refused_bearer,
         refused=slot.refused,
         proven=slot.proven,
         reported=slot.reported,

@@ -35,8 +35,11 @@ class LifePolicy:
 
 
 def buffer_seconds(policy: LifePolicy, life_seconds: float) -> float:
-    """The last part of a life, in which a token should no longer be in use."""
-    return min(policy.buffer_seconds, life_seconds / 4)
+    """The last part of a life, in which a token should no longer be in use.
+
+    It holds the end that is never served, so that no renewal is planned for after that.
+    """
+    return max(check_after_seconds(life_seconds), min(policy.buffer_seconds, life_seconds / 4))
 
 
 def lead_seconds(policy: LifePolicy, life_seconds: float) -> float:
@@ -76,7 +79,10 @@ def probe_seconds(probes: int, life_seconds: float) -> float:
 
 def obeyed_retry_after(retry_after_seconds: float | None) -> float:
     """The part of a Retry-After that is obeyed."""
-    return min(max(retry_after_seconds or 0.0, 0.0), RETRY_AFTER_CEILING_SECONDS)
+    # The comparison is false for NaN as well.
+    if retry_after_seconds is None or not retry_after_seconds > 0:
+        return 0.0
+    return min(retry_after_seconds, RETRY_AFTER_CEILING_SECONDS)
 
 
 def end_at(token: Token, now: Now) -> float:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from usps_token_broker.core import schedule
 from usps_token_broker.core.lifecycle import Slot
+from usps_token_broker.core.phases import Cause
 from usps_token_broker.core.planning import AppPlan, Planner
 from usps_token_broker.core.trouble import Trouble
-from usps_token_broker.core.values import BEARER, Endpoint, Freshness, Now, Phase, SlotId, Token
+from usps_token_broker.core.values import Endpoint, Freshness, Now, Phase, SlotId, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def serving(slot: Slot, now: Now) -> Serving | None:
         spent_boot_at=schedule.spent_at(token, now),
         buffer_seconds=schedule.buffer_seconds(slot.policy, token.life_seconds),
         check_after_seconds=schedule.check_after_seconds(token.life_seconds),
-        degraded=slot.degraded(now),
+        degraded=slot.degraded(slot.freshness(now), now),
     )
 
 
@@ -124,24 +125,23 @@ def take(
 
 
 def _windows(planner: Planner, plan: AppPlan, now: Now) -> tuple[WindowView, ...]:
-    windows = [(Endpoint.TOKEN, planner.window(SlotId(plan.name, BEARER)))]
-    payment = next((s for s in planner.slots if s.app == plan.name and not s.is_bearer), None)
-    if payment is not None:
-        windows.append((Endpoint.PAYMENT_AUTHORIZATION, planner.window(payment)))
+    endpoints = Endpoint if planner.siblings[plan.name] else (Endpoint.TOKEN,)
+    windows = [(endpoint, planner.windows[plan.key(endpoint)]) for endpoint in endpoints]
     return tuple(WindowView(endpoint, w.used(now.boot), w.limit) for endpoint, w in windows)
 
 
 def _slot(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView:
     start = planner.next_start(slot, now, hurried=False)
     served = serving(slot, now)
+    freshness = slot.freshness(now)
     to_wall = now.wall - now.boot
     return SlotView(
         id=slot.id,
         phase=slot.phase,
-        freshness=slot.freshness(now),
+        freshness=freshness,
         ready=served is not None and not slot.suspect,
         required=required,
-        degraded=slot.degraded(now),
+        degraded=slot.degraded(freshness, now),
         suspect=slot.suspect,
         serial=slot.token.serial if slot.token else None,
         issued_at=slot.token.sent_at.boot + to_wall if slot.token else None,
@@ -150,20 +150,16 @@ def _slot(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView
         use_until=served.expires_at - served.buffer_seconds if served else None,
         renew_at=slot.token.renew_at + to_wall if slot.token else None,
         next_attempt_at=start.at + to_wall if start else None,
-        next_attempt_why=_why(planner, slot, start.cause.value if start else None, now),
+        next_attempt_why=_why(slot, start.cause if start else None),
         trouble=slot.trouble,
         attempts_left=slot.bucket.left(now.boot, slot.life_seconds),
         scopes=slot.token.scopes if slot.token else None,
     )
 
 
-def _why(planner: Planner, slot: Slot, cause: str | None, now: Now) -> str | None:
+def _why(slot: Slot, cause: Cause | None) -> str:
     if cause is not None:
-        return cause
+        return cause.value
     if slot.phase is Phase.FETCHING:
         return "under way"
-    if slot.halted_for_scope():
-        return "next bearer"
-    if not slot.id.is_bearer and not planner.bearer_usable(slot, now):
-        return "bearer first"
-    return None
+    return "next bearer" if slot.halted() else "bearer first"

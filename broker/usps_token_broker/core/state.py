@@ -42,12 +42,13 @@ class SavedTrouble:
 
 @dataclass(frozen=True, slots=True)
 class SavedSlot:
-    """One slot. `roles` names what a payment token was asked for; empty for a bearer."""
+    """One slot. `basis` names what its token was asked for with: credentials, or roles."""
 
+    app: str
     host: str
     client_id: str
     name: str
-    roles: str
+    basis: str
     phase: Phase
     bucket_level: float
     bucket_filled_at: float
@@ -55,10 +56,11 @@ class SavedSlot:
     life_seconds: float = 28_800.0
     failures: int = 0
     retry_at: float = 0.0
-    floor_at: float = 0.0
     probes: int = 0
     probe_at: float = 0.0
     bearer_serial: int | None = None
+    bearer_scopes: tuple[str, ...] | None = None
+    refused_bearer: int | None = None
     refused: str | None = None
     proven: str | None = None
     reported: bool = False
@@ -70,12 +72,13 @@ class SavedSlot:
 
 @dataclass(frozen=True, slots=True)
 class SavedWindow:
-    """Calls charged to one endpoint in the last hour."""
+    """Calls charged to one endpoint in the last hour, and until when USPS wants none."""
 
     host: str
     client_id: str
     endpoint: Endpoint
     sent_at: tuple[float, ...]
+    floor_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What is wrong with a slot, in words that last until the next grant."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
@@ -36,7 +36,3 @@ class Trouble:
             upstream_status=failure.upstream_status,
             sub_code=failure.sub_code,
         )
-
-    def still(self, wall: float) -> Self:
-        """The same trouble, seen again now."""
-        return replace(self, last_at=wall, times=self.times + 1)

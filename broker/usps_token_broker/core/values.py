@@ -140,8 +140,3 @@ class Token:
     def end_at(self) -> float:
         """The end of its life on the boot clock."""
         return self.sent_at.boot + self.life_seconds
-
-    @property
-    def fingerprint(self) -> str:
-        """A one-way name of the token, to notice the same one granted again."""
-        return self.value.fingerprint("token")

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from usps_token_broker.core.values import Now, SlotId
+from usps_token_broker.core.values import SlotId
 
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """One question. With `reported` it is a report waiting for that serial to be replaced."""
+    """One question, or a report: that waits for the serial it names to be replaced."""
 
     ask: int
     slots: tuple[SlotId, ...]
     give_up_at: float
     min_valid_seconds: float | None = None
-    reported: int | None = None
+    is_report: bool = False
+    serial: int | None = None
 
 
 @dataclass(slots=True)
@@ -37,10 +38,6 @@ class WaitingRoom:
     def wanted_slots(self) -> frozenset[SlotId]:
         """The slots somebody waits for."""
         return frozenset(slot for waiter in self._waiters.values() for slot in waiter.slots)
-
-    def overdue(self, now: Now) -> tuple[Waiter, ...]:
-        """Those whose time is up."""
-        return tuple(w for w in self._waiters.values() if w.give_up_at <= now.boot)
 
     def next_give_up_at(self) -> float | None:
         """When the first of them gives up, on the boot clock."""
