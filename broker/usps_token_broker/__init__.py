@@ -12,14 +12,15 @@ drivers > wire > core`.
     clock ------ now, with every event -------------->  +------+  -- Note ------> log
 
 The app carries every event in and every command out. Tokens live in the core; the store has a copy
-only the daemon can read, the server sends them to whom the configuration names, a log never sees one.
+that only the daemon can read, the server sends them to whom the configuration names, and no log
+ever sees one.
 """
-
-from importlib import metadata
 
 
 def version() -> str:
     """The version of this distribution."""
+    from importlib import metadata  # noqa: PLC0415 - a fifth of the time until the socket listens
+
     try:
         return metadata.version("usps-token-broker")
     except metadata.PackageNotFoundError:

@@ -181,6 +181,7 @@ async def running(  # noqa: PLR0913 - the knobs of a test bench
     clock: VirtualClock | None = None,
     usps: VirtualUsps | None = None,
     draw: Callable[[], float] = lambda: 0.5,
+    beats: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Shop]:
     """A loop that runs until the block ends."""
     clock = clock or VirtualClock()
@@ -191,7 +192,7 @@ async def running(  # noqa: PLR0913 - the knobs of a test bench
     names = [PAYMENT, *(f"{PAYMENT}-{n}" for n in range(1, payments))][:payments]
     slots = [SlotPlan(BEARER_SLOT, required=True)]
     slots += [SlotPlan(SlotId("default", name), f"roles-{name}") for name in names]
-    ports = Ports(clock, draw, usps, saver, notes.append, lambda _slot: None)
+    ports = Ports(clock, draw, usps, saver, notes.append, lambda _slot: None, beats)
     loop = Loop(Broker([app], slots), ports)
     loop.post(CredentialsSeen("default", credentials))
     loop.post(Restored(saved, boot_id))

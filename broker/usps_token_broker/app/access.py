@@ -1,11 +1,12 @@
 """Who may have which token: decided by uid and gids at accept, before a byte is parsed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from usps_token_broker.config import AppSettings
 from usps_token_broker.core.values import SlotId
+from usps_token_broker.drivers.peers import is_known
 
 DEFAULT_APP: Final = "default"
 
@@ -18,9 +19,9 @@ class Rule:
     users: frozenset[int]
     groups: frozenset[int]
 
-    def admits(self, uid: int, groups: Iterable[int]) -> bool:
+    def admits(self, uid: int, groups: frozenset[int]) -> bool:
         """Whether this peer may have the token."""
-        return uid in self.users or not self.groups.isdisjoint(groups)
+        return (is_known(uid) and uid in self.users) or not self.groups.isdisjoint(groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Access:
     groups: frozenset[int]
     slots: frozenset[SlotId]
     administrator: bool
-    plans: dict[bytes, object] = field(default_factory=dict, compare=False)
+    plans: dict[bytes, object] = field(default_factory=dict, compare=False, repr=False)
     """Requests of this identity that were understood before."""
 
     @property
@@ -53,7 +54,10 @@ class Access:
 
 
 class AccessTable:
-    """The rules of a configuration, and the identities seen so far (bounded)."""
+    """The rules of a configuration, and the identities seen so far (bounded).
+
+    May be asked from any thread: at the worst two of them work out the same.
+    """
 
     _REMEMBERED: Final = 1024
 
@@ -62,33 +66,27 @@ class AccessTable:
         self._own_uids = {0, own_uid}
         self._known: dict[tuple[int, frozenset[int]], Access] = {}
 
-    def of(self, uid: int, groups: frozenset[int]) -> Access:
-        """What this identity may use; root and the daemon's own user may use everything."""
-        key = (uid, groups)
+    def of(self, uid: int, groups: Iterable[int]) -> Access:
+        """What this identity may use; root and the daemon's own user may use everything.
+
+        Ids that the kernel gives for anybody it cannot name match nothing, not even ourselves.
+        """
+        key = (uid, frozenset(filter(is_known, groups)))
         access = self._known.get(key)
         if access is None:
-            administrator = uid in self._own_uids
-            slots = frozenset(
-                rule.slot for rule in self.rules if administrator or rule.admits(uid, groups)
-            )
-            access = Access(uid, groups, slots, administrator)
+            access = self._judge(*key)
             if len(self._known) >= self._REMEMBERED:
                 self._known.clear()
             self._known[key] = access
         return access
+
+    def _judge(self, uid: int, groups: frozenset[int]) -> Access:
+        administrator = is_known(uid) and uid in self._own_uids
+        slots = (rule.slot for rule in self.rules if administrator or rule.admits(uid, groups))
+        return Access(uid, groups, frozenset(slots), administrator)
 
 
 def _rules(apps: Iterable[AppSettings]) -> Iterable[Rule]:
     for app in apps:
         for slot in (app.bearer, *app.payments):
             yield Rule(SlotId(app.name, slot.name), slot.users, slot.groups)
-
-
-def explain(rules: Iterable[Rule], names: Mapping[str, str]) -> str:
-    """What is open to whom, in a sentence. `names` gives people's words for `uid:N`, `gid:N`."""
-    parts = []
-    for rule in rules:
-        who = [f"user {names.get(f'uid:{uid}', uid)}" for uid in sorted(rule.users)]
-        who += [f"group {names.get(f'gid:{gid}', gid)}" for gid in sorted(rule.groups)]
-        parts.append(f"{rule.slot} to {', '.join(who) if who else 'root and the daemon alone'}")
-    return "; ".join(parts)

@@ -6,7 +6,7 @@ from usps_token_broker.app import problems
 from usps_token_broker.app.access import Access
 from usps_token_broker.app.loop import Loop, Question
 from usps_token_broker.app.queries import Query, payment_slot
-from usps_token_broker.app.resolving import Resolver
+from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.app.shelf import AppInfo, Shelf
 from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.outcomes import Code
@@ -40,10 +40,10 @@ class Answers:
                 '"path": "/labels/v3/label", "serials": {"bearer": 1}}',
             ) from None
         bearer = self._resolver.slot(access, query, BEARER)
-        if isinstance(bearer, Reply):
+        if not isinstance(bearer, SlotId):
             return bearer
         payment = self._payment(report, query, access)
-        if isinstance(payment, Reply):
+        if not isinstance(payment, SlotId | None):
             return payment
         verdict = judge(self._answered(report, bearer.app))
         slots = (bearer,) if payment is None else (bearer, payment)
@@ -57,7 +57,9 @@ class Answers:
             )
         return self._settle(report, verdict, slots, query)
 
-    def _payment(self, report: AnswerReport, query: Query, access: Access) -> SlotId | Reply | None:
+    def _payment(
+        self, report: AnswerReport, query: Query, access: Access
+    ) -> SlotId | Refused | None:
         if report.serials.get("payment") is None:
             return None
         return self._resolver.slot(access, query, payment_slot(report.payment))

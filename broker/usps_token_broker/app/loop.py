@@ -2,8 +2,8 @@
 
 An event is handed to the core together with the time, and no `await` happens until its commands
 are listed. What takes time (a call to USPS, a write) runs as a task that posts an event when it
-ends. A broken invariant raises, ends the task group and the process; the next one starts from the
-saved state.
+ends. A broken invariant raises wherever the event came from, and ends the loop and the process; the
+next one starts from the saved state.
 """
 
 from collections import deque
@@ -77,6 +77,9 @@ class Loop:
         self._rearmed = anyio.Event()
         self._questions: dict[int, Question] = {}
         self._asks = 0
+        self._flights = 0
+        self._landed = anyio.Event()
+        self._broken: Exception | None = None
         self._tasks: TaskGroup | None = None
 
     @property
@@ -93,13 +96,14 @@ class Loop:
             await self._keep_time()
 
     async def _keep_time(self) -> None:
-        while True:
+        while self._broken is None:
             self._beats()
             self._rearmed = anyio.Event()
             with anyio.move_on_after(self._delay()) as scope:
                 await self._rearmed.wait()
             if scope.cancelled_caught:
                 self.post(Woke())
+        raise self._broken
 
     def _delay(self) -> float:
         now = self._clock()
@@ -113,7 +117,7 @@ class Loop:
     def post(self, event: Event) -> None:
         """Hand an event to the core, now if it is not busy with another."""
         self._inbox.append(event)
-        if self._tasks is not None and not self._draining:
+        if self._tasks is not None and not self._draining and self._broken is None:
             self._drain()
 
     def _drain(self) -> None:
@@ -128,9 +132,13 @@ class Loop:
                     self._recorder.record(self.broker.state(now))
                 for command in commands:
                     self._carry_out(command)
+        except Exception as error:
+            # Whoever posted the event may survive this; the core must not be asked again.
+            self._broken = error
+            raise
         finally:
             self._draining = False
-        self._rearmed.set()
+            self._rearmed.set()
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -156,9 +164,14 @@ class Loop:
         self._tasks.start_soon(work, *arguments)
 
     async def _fetch(self, command: Fetch, version: int) -> None:
-        await self._recorder.written(version, CHARGE_PATIENCE_SECONDS)
-        sent_at = self._clock()
-        outcome = await self._fetcher.fetch(command)
+        self._flights += 1
+        try:
+            await self._recorder.written(version, CHARGE_PATIENCE_SECONDS)
+            sent_at = self._clock()
+            outcome = await self._fetcher.fetch(command)
+        finally:
+            self._flights -= 1
+            self._landed.set()
         if isinstance(outcome, Grant):
             self.post(Granted(command.slot, command.attempt, outcome, sent_at, self._dice()))
         else:
@@ -221,6 +234,12 @@ class Loop:
         """Let a caller go once the token it waited for would survive our death."""
         await self._recorder.written(version, ANSWER_PATIENCE_SECONDS)
         question.done.set()
+
+    async def landed(self) -> None:
+        """Wait until no call to USPS is under way; after `Stopped`, none begins."""
+        while self._flights:
+            self._landed = anyio.Event()
+            await self._landed.wait()
 
     async def saved(self) -> None:
         """Wait until all that was to be recorded is, or cannot be."""

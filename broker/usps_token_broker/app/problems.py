@@ -1,13 +1,19 @@
 """The refusals of the local interface, in words: what happened, why, and what to do."""
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from usps_token_broker.app.access import Access
+from usps_token_broker.config.problems import key_path
 from usps_token_broker.core.commands import Denial
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.wire import http
 from usps_token_broker.wire.http import Reply, problem_reply
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def denied(denial: Denial) -> Reply:
@@ -29,16 +35,27 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(value, 3)
 
 
-def problem(code: Code, detail: str, fix: str) -> Reply:
+def problem(code: Code, detail: str, fix: str, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
     """A refusal of ours."""
-    return problem_reply(http.problem(code, detail, fix))
+    return problem_reply(http.problem(code, detail, fix), headers)
+
+
+def wrong_method(method: str, path: str, allowed: str) -> Reply:
+    """The path is served, but not by this method. `Allow` is owed (RFC 9110 15.5.6)."""
+    return problem(
+        Code.METHOD_NOT_ALLOWED,
+        f"{method[:20]} is not for {path[:80]}",
+        f"use {allowed}",
+        {"Allow": allowed},
+    )
 
 
 def scope_missing(slot: SlotId, scope: str, scopes: tuple[str, ...]) -> Reply:
     """The token lacks a scope the caller named."""
     return problem(
         Code.SCOPE_MISSING,
-        f"the {slot.name} token has no scope `{scope}`; it has: {', '.join(sorted(scopes))}",
+        f"the {slot.name} token lacks the scope `{scope[:60]}`; it has: "
+        f"{', '.join(sorted(scopes)) or 'none'}",
         "ask USPS to grant the product to this application; a token fetched before that lacks it "
         "until it is renewed",
     )
@@ -65,6 +82,7 @@ def no_slot(access: Access, app: str, name: str) -> Reply:
     mine = ", ".join(access.slot_names(app))
     return problem(
         Code.UNKNOWN_SLOT,
-        f"no token `{name[:60]}` in app {app}; there is: {mine}",
-        f"ask for one of those, or configure [apps.{app}.payments.…]",
+        f"no token `{name[:60]}` in app {app} that you may use; you may use: {mine}",
+        "ask for one of those, or have the administrator add "
+        f"[{key_path('apps', app, 'payments')}.NAME] to the configuration",
     )

@@ -1,5 +1,6 @@
 """Query strings of the local interface, checked. A wrong one raises `BadRequestError`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, overload
@@ -9,6 +10,8 @@ from usps_token_broker.wire.http import BadRequestError
 
 WAIT_SECONDS: Final = 10.0
 WAIT_MOST_SECONDS: Final = 60.0
+_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{0,20})?(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
+"""A span as people and programs write it; `float()` would take `1_0` and `infinity` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,14 @@ def _seconds(query: Mapping[str, str], key: str) -> float | None: ...
 @overload
 def _seconds(query: Mapping[str, str], key: str, default: float) -> float: ...
 def _seconds(query: Mapping[str, str], key: str, default: float | None = None) -> float | None:
-    if key not in query:
+    text = query.get(key)
+    if text is None:
         return default
-    try:
-        number = float(query[key])
-    except ValueError:
-        number = -1.0
-    # The comparison is false for NaN and for infinity as well.
-    if not 0.0 <= number <= 1e6:  # noqa: PLR2004 - eleven days: anything above is a slip
+    if not _NUMBER.fullmatch(text):
         raise BadRequestError(
             f"`{key}` is not a number of seconds", f"write it like {key}=10, not below 0"
         )
-    return number
+    return float(text)
 
 
 def payment_slot(name: str) -> str:

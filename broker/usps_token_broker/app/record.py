@@ -1,10 +1,17 @@
 """Keeps the saved state up to date: one write at a time, only the newest counts."""
 
+import math
+from typing import Final
+
 import anyio
 
 from usps_token_broker.app.ports import Saver
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.wire import state as wire_state
+
+AGAIN_SECONDS: Final = 30.0
+"""How soon a state that could not be written is tried again, if nothing newer comes before: the
+next event may be hours away, and a disk that was full is made room on within minutes."""
 
 
 class Recorder:
@@ -28,7 +35,8 @@ class Recorder:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            await self._work.wait()
+            with anyio.move_on_after(AGAIN_SECONDS if self.trouble else math.inf):
+                await self._work.wait()
             self._work = anyio.Event()
             version = self.wanted
             if self._newest is not None:

@@ -13,7 +13,7 @@ from usps_token_broker.app.access import Access
 from usps_token_broker.app.answers import Answers
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.queries import Query
-from usps_token_broker.app.resolving import Resolver
+from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.app.shelf import Ready, Shelf
 from usps_token_broker.app.status import Status
 from usps_token_broker.core.outcomes import Code
@@ -22,6 +22,9 @@ from usps_token_broker.wire.http import BadRequestError, Reply, Request
 
 _TOKENS: Final = "/v1/tokens/"
 _PLANS_REMEMBERED: Final = 256
+_PLAN_TARGET_BYTES: Final = 512
+"""Longer targets are understood each time, so that no client can fill the memory with long ones."""
+_LOOKED_AT: Final = frozenset({"GET", "HEAD"})
 _MAX_BUFFER_FIX: Final = "ask for less; a token inside its buffer should no longer be used"
 
 Handled = Reply | Awaitable[Reply]
@@ -71,7 +74,7 @@ class Routes:
 
     def _route(self, request: Request, access: Access) -> Handled:
         path = request.path
-        if path.startswith(_TOKENS):
+        if path.startswith(_TOKENS) and path != _TOKENS:
             return self._read(request, access, self._plan_token)
         match path:
             case "/v1/headers":
@@ -89,32 +92,33 @@ class Routes:
                 )
 
     def _read(
-        self, request: Request, access: Access, plan_it: Callable[[Request, Access], Plan | Reply]
+        self, request: Request, access: Access, plan_it: Callable[[Request, Access], Plan | Refused]
     ) -> Handled:
-        if request.method not in {"GET", "HEAD"}:
-            return _wrong_method(request, "GET")
+        if request.method not in _LOOKED_AT:
+            return _wrong_method(request, "GET, HEAD")
         plan = plan_it(request, access)
-        if isinstance(plan, Reply):
+        if not isinstance(plan, Plan):
             return plan
-        if len(access.plans) >= _PLANS_REMEMBERED:
-            access.plans.clear()
-        access.plans[request.target] = plan
+        if len(request.target) <= _PLAN_TARGET_BYTES:
+            if len(access.plans) >= _PLANS_REMEMBERED:
+                access.plans.clear()
+            access.plans[request.target] = plan
         return self._serve(plan, request)
 
-    def _plan_token(self, request: Request, access: Access) -> Plan | Reply:
+    def _plan_token(self, request: Request, access: Access) -> Plan | Refused:
         allowed = frozenset({"app", "min_valid", "wait", "scope"})
         query = queries.read(request.query, allowed)
         slot = self._resolver.slot(access, query, request.path.removeprefix(_TOKENS))
-        if isinstance(slot, Reply):
+        if not isinstance(slot, SlotId):
             return slot
         self._check_min_valid(slot.app, query)
         return Plan((slot,), as_headers=False, query=query)
 
-    def _plan_headers(self, request: Request, access: Access) -> Plan | Reply:
+    def _plan_headers(self, request: Request, access: Access) -> Plan | Refused:
         allowed = frozenset({"app", "payment", "min_valid", "wait", "scope"})
         query = queries.read(request.query, allowed)
         slots = self._resolver.headers(access, query)
-        if isinstance(slots, Reply):
+        if not isinstance(slots, tuple):
             return slots
         self._check_min_valid(slots[0].app, query)
         return Plan(slots, as_headers=True, query=query)
@@ -158,9 +162,9 @@ class Routes:
         query = queries.read(request.query, frozenset({"app", "wait"}))
         return self._answers.take(request.body, query, access)
 
-    def _look(self, request: Request, access: Access) -> Reply:
-        if request.method not in {"GET", "HEAD"}:
-            return _wrong_method(request, "GET")
+    def _look(self, request: Request, access: Access) -> Handled:
+        if request.method not in _LOOKED_AT:
+            return _wrong_method(request, "GET, HEAD")
         match request.path:
             case "/v1/status":
                 query = queries.read(request.query, frozenset({"app"}))
@@ -182,16 +186,19 @@ def _choose(ready: Ready, plan: Plan, request: Request) -> Reply:
     scope = plan.query.scope
     if scope is not None and ready.scopes is not None and scope not in ready.scopes:
         return problems.scope_missing(plan.slots[0], scope, ready.scopes)
-    if headers.get(b"if-none-match") == ready.etag:
+    held = headers.get(b"if-none-match")
+    if held is not None and (held == ready.etag or _names(held, ready.etag)):
         return ready.unchanged
-    if headers.get(b"accept", b"").startswith(b"text/plain"):
+    if headers.get(b"accept", b"").lower().startswith(b"text/plain"):
         return ready.text
     return ready.json
 
 
-def _wrong_method(request: Request, right: str) -> Reply:
-    return problems.problem(
-        Code.METHOD_NOT_ALLOWED,
-        f"{request.method[:20]} is not for {request.path[:80]}",
-        f"use {right}",
-    )
+def _names(held: bytes, etag: bytes) -> bool:
+    """Whether a list of ETags names this one, by the weak comparison (RFC 9110 13.1.2)."""
+    tags = (tag.strip().removeprefix(b"W/") for tag in held.split(b","))
+    return any(tag in (etag, b"*") for tag in tags)
+
+
+def _wrong_method(request: Request, allowed: str) -> Reply:
+    return problems.wrong_method(request.method, request.path, allowed)

@@ -1,12 +1,13 @@
 """Answers ready to send, made once per change and at most once a second.
 
-`expires_in` counts from the moment of the answer, so an answer is kept for a second at most; and
-never past the instant at which its token must not be served, which is checked on the boot clock at
-each serve, whatever the loop is doing.
+`expires_in` counts from the moment of the answer, in whole seconds, so an answer is kept until that
+number falls; and never past the instant at which its token must not be served, which is checked on
+the boot clock at each serve, whatever the loop is doing.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from usps_token_broker.app.ports import Clock
@@ -16,7 +17,6 @@ from usps_token_broker.core.values import BEARER, SlotId
 from usps_token_broker.wire.http import Reply, json_reply, not_modified_reply, text_reply
 from usps_token_broker.wire.messages import HeadersMessage, TokenMessage, encode
 
-KEEP_SECONDS: Final = 1.0
 AUTHORIZATION: Final = "Authorization"
 PAYMENT_HEADER: Final = "X-Payment-Authorization-Token"
 """The header label calls want (USPS Labels 3.9.13)."""
@@ -64,7 +64,7 @@ class Shelf:
         ready = self._ready.get(key)
         if ready is not None and now_boot < ready.limit_boot_at:
             return ready
-        return self._make(key, lambda servings: self._token_answer(slot, servings[0]))
+        return self._make(key, lambda servings, left: self._token_answer(slot, servings[0], left))
 
     def headers(self, slots: tuple[SlotId, ...], now_boot: float) -> Ready | None:
         """The answer for a set of headers, bearer first, or None while one is missing."""
@@ -73,7 +73,7 @@ class Shelf:
         ready = self._ready.get(key)
         if ready is not None and now_boot < ready.limit_boot_at:
             return ready
-        return self._make(key, lambda servings: self._headers_answer(slots, servings))
+        return self._make(key, lambda servings, left: self._headers_answer(slots, servings, left))
 
     def header_set(self, slots: tuple[SlotId, ...]) -> tuple[dict[str, str], dict[str, int]] | None:
         """Headers to use now and their serials, or None while a token is missing."""
@@ -87,19 +87,21 @@ class Shelf:
         return found if len(found) == len(servings) else None
 
     def _make(
-        self, key: tuple[SlotId, ...], make: Callable[[list[Serving]], "Answered"]
+        self, key: tuple[SlotId, ...], make: Callable[[list[Serving], int], "Answered"]
     ) -> Ready | None:
         servings = self._servings(key)
         if servings is None:
             self._ready.pop(key, None)
             return None
-        answered = make(servings)
-        etag = '"' + ".".join(str(s.token.serial) for s in servings) + '"'
+        ends_at = min(s.expires_boot_at for s in servings)
         spent_at = min(s.spent_boot_at for s in servings)
+        expires_in = math.floor(ends_at - self._clock().boot)
+        answered = make(servings, expires_in)
+        etag = '"' + ".".join(str(s.token.serial) for s in servings) + '"'
         headers = {"ETag": etag}
         ready = self._ready[key] = Ready(
-            limit_boot_at=min(self._clock().boot + KEEP_SECONDS, spent_at),
-            ends_boot_at=min(s.expires_boot_at for s in servings),
+            limit_boot_at=min(ends_at - expires_in, spent_at),
+            ends_boot_at=ends_at,
             json=json_reply(200, answered.json, headers),
             text=text_reply(200, answered.text, headers),
             unchanged=not_modified_reply(headers),
@@ -108,10 +110,9 @@ class Shelf:
         )
         return ready
 
-    def _token_answer(self, slot: SlotId, serving: Serving) -> "Answered":
+    def _token_answer(self, slot: SlotId, serving: Serving, expires_in: int) -> "Answered":
         token = serving.token
         app = self._apps[slot.app]
-        now = self._clock()
         message = TokenMessage(
             token=token.value.reveal(),
             token_type=token.token_type,
@@ -121,7 +122,7 @@ class Shelf:
             serial=token.serial,
             issued_at=round(serving.expires_at - token.life_seconds, 3),
             expires_at=round(serving.expires_at, 3),
-            expires_in=int(serving.expires_boot_at - now.boot),
+            expires_in=expires_in,
             use_until=round(serving.expires_at - serving.buffer_seconds, 3),
             check_after=serving.check_after_seconds,
             scopes=token.scopes,
@@ -129,9 +130,10 @@ class Shelf:
         )
         return Answered(encode(message), token.value.reveal())
 
-    def _headers_answer(self, slots: tuple[SlotId, ...], servings: list[Serving]) -> "Answered":
+    def _headers_answer(
+        self, slots: tuple[SlotId, ...], servings: list[Serving], expires_in: int
+    ) -> "Answered":
         app = self._apps[slots[0].app]
-        now = self._clock()
         headers, serials = _header_set(servings)
         message = HeadersMessage(
             app=app.name,
@@ -139,7 +141,7 @@ class Shelf:
             base_url=app.base_url,
             headers=headers,
             serials=serials,
-            expires_in=int(min(s.expires_boot_at for s in servings) - now.boot),
+            expires_in=expires_in,
             use_until=round(min(s.expires_at - s.buffer_seconds for s in servings), 3),
             check_after=min(s.check_after_seconds for s in servings),
             degraded=any(s.degraded for s in servings),
@@ -150,10 +152,10 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The two forms of one answer."""
+    """The two forms of one answer. Not shown: there are tokens in both."""
 
-    json: bytes
-    text: str
+    json: bytes = field(repr=False)
+    text: str = field(repr=False)
 
 
 _HEADERS: Final = SlotId("", "headers")

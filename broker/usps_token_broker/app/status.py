@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Callable
-from typing import Final
 
 from usps_token_broker.app import problems
 from usps_token_broker.app.access import Access
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.queries import Query
+from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot
 from usps_token_broker.core.trouble import Trouble
-from usps_token_broker.wire.http import BadRequestError, Reply, json_reply
+from usps_token_broker.core.values import SlotId
+from usps_token_broker.wire.http import Reply, json_reply
 from usps_token_broker.wire.messages import (
     AliveMessage,
     AppMessage,
@@ -23,20 +24,27 @@ from usps_token_broker.wire.messages import (
     encode,
 )
 
-_ALIVE_WITHIN_SECONDS: Final = 90.0
-"""Three heartbeats."""
+Asked = Callable[[SlotView], bool]
+"""Whether a question is about this slot."""
 
 
 class Status:
     """Answers the calls that look and do not touch."""
 
     def __init__(
-        self, loop: Loop, clock: Clock, version: str, beaten_at: Callable[[], float]
+        self,
+        loop: Loop,
+        clock: Clock,
+        version: str,
+        *,
+        resolver: Resolver,
+        alive: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._version = version
-        self._beaten_at = beaten_at
+        self._resolver = resolver
+        self._alive = alive
         self._started_at = clock().wall
 
     def status(self, access: Access, query: Query) -> Reply:
@@ -50,7 +58,7 @@ class Status:
             pid=os.getpid(),
             started_at=self._started_at,
             at=now.wall,
-            ready=not _not_ready(snapshot, None, 0.0),
+            ready=not _not_ready(snapshot, _is_required, 0.0),
             waiting=self._loop.broker.waiting(),
             state_trouble=self._loop.state_trouble,
             apps=[
@@ -61,20 +69,24 @@ class Status:
         )
         return json_reply(200, encode(message))
 
-    def ready(self, access: Access, query: Query) -> Reply:
-        """`GET /readyz`: 200 when every required slot, or the named one, is good."""
-        wanted = None
-        snapshot = self._loop.broker.snapshot(self._clock())
+    def ready(self, access: Access, query: Query) -> Refused:
+        """`GET /readyz`: 200 when every required slot is good, of one app or all, or the one named.
+
+        A required slot that this peer may not use counts, and is not named.
+        """
+        asked: Asked = _is_required
         if query.slot is not None:
+            slot = self._resolver.slot(access, query, query.slot)
+            if not isinstance(slot, SlotId):
+                return slot
+            asked = _is(slot)
+        elif query.app is not None:
             app = access.app(query.app)
             if app is None:
                 return problems.no_app(access, query.app)
-            if query.slot not in access.slot_names(app):
-                return problems.no_slot(access, app, query.slot)
-            wanted = (app, query.slot)
-        elif query.app is not None:
-            raise BadRequestError("`app` without `slot`", "name a slot too: slot=bearer")
-        failing = _not_ready(snapshot, wanted, query.min_valid or 0.0)
+            asked = _is_required_of(app)
+        snapshot = self._loop.broker.snapshot(self._clock())
+        failing = _not_ready(snapshot, asked, query.min_valid or 0.0)
         named = [str(view.id) for view in failing if view.id in access.slots]
         return json_reply(
             503 if failing else 200, encode(ReadyMessage(ready=not failing, not_ready=named))
@@ -82,17 +94,26 @@ class Status:
 
     def alive(self) -> Reply:
         """`GET /healthz`: 200 while the core loop makes progress."""
-        alive = self._clock().boot - self._beaten_at() < _ALIVE_WITHIN_SECONDS
+        alive = self._alive()
         message = AliveMessage(alive=alive, version=self._version)
         return json_reply(200 if alive else 503, encode(message))
 
 
-def _not_ready(
-    snapshot: Snapshot, wanted: tuple[str, str] | None, min_valid: float
-) -> list[SlotView]:
-    views = [view for app in snapshot.apps for view in app.slots]
-    asked = [view for view in views if (view.required if wanted is None else view.id == wanted)]
-    return [view for view in asked if not view.ready or (view.expires_in or 0.0) < min_valid]
+def _is_required(view: SlotView) -> bool:
+    return view.required
+
+
+def _is_required_of(app: str) -> Asked:
+    return lambda view: view.required and view.id.app == app
+
+
+def _is(slot: SlotId) -> Asked:
+    return lambda view: view.id == slot
+
+
+def _not_ready(snapshot: Snapshot, asked: Asked, min_valid: float) -> list[SlotView]:
+    views = (view for app in snapshot.apps for view in app.slots if asked(view))
+    return [view for view in views if not view.ready or (view.expires_in or 0.0) < min_valid]
 
 
 def _app(app: AppView, access: Access) -> AppMessage:

@@ -1,17 +1,28 @@
 """The command line: what a person types and what comes back, exit codes included.
 
 Exit codes are those of sysexits.h: 0 done, 64 wrong usage, 69 the broker is not there, 70 a bug,
-73 a directory or socket cannot be made, 75 try again, 77 not allowed, 78 wrong configuration.
+73 a directory or socket cannot be made, 74 the output cannot be written, 75 try again, 77 not
+allowed, 78 wrong configuration; and what a shell gives for signals, 130 for Ctrl-C and 141 when
+nobody reads what is printed.
 """
 
 import argparse
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
 EX_USAGE: Final = 64
+EX_IOERR: Final = 74
 EX_SIGINT: Final = 130
+EX_SIGPIPE: Final = 141
+"""What a shell says of a command that a closed pipe ended."""
+
+_STDOUT: Final = 1
+_STDERR: Final = 2
+_UNWRITABLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 _DESCRIPTION: Final = """\
 Fetches the USPS v3 OAuth and payment tokens once per host, renews them ahead of time, and hands
@@ -48,7 +59,8 @@ def _version() -> str:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(0, _version() + "\n")
+        print(_version())  # noqa: T201
+        parser.exit(0)
 
 
 def make_parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -82,15 +94,45 @@ def _module(command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a m
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    command = next((word for word in words if word in _COMMANDS), None)
-    options = make_parser(command).parse_args(words)
+    _open_standard_streams()
     try:
-        code: int = options.act(options)
+        try:
+            return _act(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            # Here and not at exit, where what goes wrong could only be complained about.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return EX_SIGINT
     except BrokenPipeError:
-        # The reader of our output left; there is nobody to tell.
-        sys.stderr.close()
-        return 0
+        # The reader of our output left (`| head -1`): there is nobody to tell.
+        _discard_output()
+        return EX_SIGPIPE
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _discard_output()
+        print(f"cannot write the output: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return EX_IOERR
+
+
+def _act(words: list[str]) -> int:
+    command = next((word for word in words if word in _COMMANDS), None)
+    options = make_parser(command).parse_args(words)
+    code: int = options.act(options)
     return code
+
+
+def _open_standard_streams() -> None:
+    """A closed one's number would go to the next file or socket, and our output into that."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only argument
+    os.close(descriptor)
+    # None is what Python makes of a stream that was closed when it started.
+    sys.stdout = sys.stdout or os.fdopen(_STDOUT, "w")
+    sys.stderr = sys.stderr or os.fdopen(_STDERR, "w")
+
+
+def _discard_output() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDOUT)
+    os.close(nowhere)

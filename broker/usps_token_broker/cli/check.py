@@ -1,19 +1,23 @@
 """`usps-token-broker check`: would `run` start, and with what?"""
 
 import argparse
+import grp
 import os
+import pwd
 import sys
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from usps_token_broker.cli import paths
-from usps_token_broker.config import AppSettings, ConfigError, Settings, load
+from usps_token_broker.config import AppSettings, ConfigError, Settings, SlotSettings, load
 from usps_token_broker.drivers.secret_source import SecretError, read_secret
 
 EX_CONFIG: Final = 78
 
 DESCRIPTION = """\
 Read the configuration and the client secret and say what is wrong, with file, key and how to write
-it. Nothing is fetched, bound or written. Exit code 0: `run` would start; 78: it would not."""
+it. Nothing is fetched, bound or written. Exit code 0: `run` would start with every token; 78: it
+would not start, or would leave a payment token out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,31 +33,45 @@ def act(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     problems = [problem for app in settings.apps for problem in _secret_problems(app)]
-    for line in [*_lines(settings), *(f"warning: {text}" for text in settings.warnings)]:
+    for line in _lines(settings):
         print(line)  # noqa: T201
+    sys.stdout.flush()
+    for warning in settings.warnings:
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)  # noqa: T201
-    if not problems:
-        print("ok")  # noqa: T201
-    return EX_CONFIG if problems else 0
+    if problems or settings.broken:
+        return EX_CONFIG
+    print("ok")  # noqa: T201
+    return 0
 
 
-def _secret_problems(app: AppSettings) -> list[str]:
+def _secret_problems(app: AppSettings) -> Iterator[str]:
     try:
         read_secret(app.secret, os.environ, uid=os.getuid())
     except SecretError as error:
-        return [f"app {app.name}: {error}"]
-    return []
+        yield f"app {app.name}: {error}"
 
 
-def _lines(settings: Settings) -> list[str]:
-    lines = [f"socket     {settings.socket_path}", f"state      {settings.state_dir}"]
+def _lines(settings: Settings) -> Iterator[str]:
+    yield f"read from  {settings.source}, as uid {os.getuid()}"
+    yield f"socket     {settings.socket_path}"
+    yield f"state      {settings.state_dir}"
     for app in settings.apps:
-        lines.append(f"app        {app.name}: {app.client_id} at {app.base_url}")
+        yield f"app        {app.name}: {app.client_id} at {app.base_url}"
         for slot in (app.bearer, *app.payments):
-            who = [f"uid {uid}" for uid in sorted(slot.users)]
-            who += [f"gid {gid}" for gid in sorted(slot.groups)]
-            opened = ", ".join(who) if who else "root and the daemon's own user alone"
             required = ", required" if slot.required else ""
-            lines.append(f"  {slot.name:<9}for {opened}{required}")
-    return lines
+            yield f"  {slot.name:<9}for {_whom(slot)}{required}"
+
+
+def _whom(slot: SlotSettings) -> str:
+    who = [_called("user", uid, lambda i: pwd.getpwuid(i).pw_name) for uid in sorted(slot.users)]
+    who += [_called("group", gid, lambda i: grp.getgrgid(i).gr_name) for gid in sorted(slot.groups)]
+    return ", ".join(who) if who else "root and the broker's own user alone"
+
+
+def _called(kind: str, number: int, name: Callable[[int], str]) -> str:
+    try:
+        return f"{kind} {name(number)} ({number})"
+    except (KeyError, OSError):
+        return f"{kind} {number}"

@@ -5,7 +5,9 @@ import contextlib
 import logging
 import os
 import resource
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,16 +16,22 @@ from usps_token_broker.cli import paths
 from usps_token_broker.config import ConfigError, Settings, load
 from usps_token_broker.drivers import journal
 from usps_token_broker.drivers.notify import Notifier
+from usps_token_broker.drivers.peers import is_known
 from usps_token_broker.drivers.socket_owner import OwnedSocket, SocketError, inherited
 from usps_token_broker.drivers.store import Store, StoreError
 
+EX_SOFTWARE: Final = 70
 EX_CANTCREAT: Final = 73
 EX_CONFIG: Final = 78
 SOCKET_NAME: Final = "broker"
+END_SECONDS: Final = 5.0
+"""How long the process may linger once all is saved and said."""
 
 DESCRIPTION = """\
 Be the broker. It restores the tokens it had, fetches what is missing, renews ahead of time, and
-serves on its Unix socket until SIGTERM or Ctrl-C. SIGHUP reads secret files again."""
+serves on its Unix socket until SIGTERM or Ctrl-C. SIGHUP reads secret files again.
+Exit code 0: told to end; 70: a bug; 73: no socket or state directory, or another broker has them;
+75: somebody took the socket away; 78: wrong configuration, or a secret that cannot be read."""
 EPILOG = """\
 With a file:          usps-token-broker run --config broker.toml
 From the environment: USPS_CLIENT_ID=… USPS_CLIENT_SECRET_FILE=secret usps-token-broker run
@@ -39,24 +47,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def act(options: argparse.Namespace) -> int:
     """Run until told to end; the exit code says how it went."""
+    # A reload that comes before we listen must not end us; there is nothing to reload yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     journal.start(os.environ)
     os.umask(0o077)
+    _leave_no_core()
     try:
         settings = load(options.config, os.environ, uid=os.getuid())
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - several lines for a person
         return EX_CONFIG
-    for warning in settings.warnings:
+    for warning in [*settings.warnings, *_remarks()]:
         log.warning("%s", warning)
-    for broken in settings.broken:
-        log.error("the payment slot %s is left out: %s", broken.slot, broken.path)
-    _raise_descriptor_limit()
     try:
         with _store(settings) as store, _socket(settings) as owned:
             return _serve(settings, store, owned)
     except (StoreError, SocketError) as error:
         log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
         return EX_CANTCREAT
+
+
+def _remarks() -> Iterator[str]:
+    if not is_known(os.getuid()):
+        yield (
+            f"the broker runs as uid {os.getuid()}, which the kernel also gives for everybody "
+            "whose id it cannot tell; so not even that user may use it, only root and those whom "
+            "the configuration names. Run it as a user of its own"
+        )
 
 
 def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
@@ -70,24 +87,51 @@ def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
         settings=settings,
         store=store,
         socket=owned,
+        descriptors=_raised_descriptor_limit(),
         environ=dict(os.environ),
         uid=os.getuid(),
         version=version(),
         notifier=Notifier(os.environ),
     )
-    try:
-        anyio.run(Daemon(outside).run)
-    except StartError as error:
-        log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
-        return error.exit_code
-    return 0
+
+    async def run() -> int:
+        code = 0
+        try:
+            await Daemon(outside).run()
+        except StartError as error:
+            log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
+            code = error.exit_code
+        except Exception:
+            log.critical("a bug in the broker ended it; please report what follows", exc_info=True)
+            code = EX_SOFTWARE
+        _end_soon(code)
+        return code
+
+    return anyio.run(run)
 
 
-def _raise_descriptor_limit() -> None:
+def _end_soon(code: int) -> None:
+    """All is said and saved; a thread that hangs in a name lookup must not keep us from ending."""
+    end = threading.Timer(END_SECONDS, os._exit, [code])
+    end.daemon = True
+    end.start()
+
+
+def _leave_no_core() -> None:
+    """Tokens live in our memory. The filter holds for handlers that ignore the limit (core(5))."""
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
+
+
+def _raised_descriptor_limit() -> int:
     """As many connections as the system lets us have; the soft limit is made for select()."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 @contextlib.contextmanager

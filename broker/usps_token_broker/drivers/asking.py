@@ -1,6 +1,7 @@
 """One GET over a running broker's socket, for commands that ask how it is."""
 
 import http.client
+import os
 import socket
 from pathlib import Path
 from typing import Any, Final
@@ -8,10 +9,11 @@ from typing import Any, Final
 import msgspec
 
 EX_UNAVAILABLE: Final = 69
-EX_SOFTWARE: Final = 70
 EX_NOPERM: Final = 77
-_DEADLINE_SECONDS: Final = 10.0
+DEADLINE_SECONDS: Final = 10.0
 _MOST_BYTES: Final = 16 * 1024 * 1024
+_START: Final = "see `systemctl status usps-token-broker`, or start `usps-token-broker run`"
+_OTHER: Final = "say where the broker's socket is with --socket PATH"
 
 
 class AskError(Exception):
@@ -23,8 +25,8 @@ class AskError(Exception):
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_DEADLINE_SECONDS)
+    def __init__(self, path: Path, deadline_seconds: float) -> None:
+        super().__init__("localhost", timeout=deadline_seconds)
         self._path = path
 
     def connect(self) -> None:
@@ -33,43 +35,71 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def get(paths: list[Path], target: str) -> Any:  # noqa: ANN401 - JSON is anything
-    """The JSON at this target from the first socket that exists. Raises AskError."""
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
-        tried = " nor ".join(str(path) for path in paths)
-        raise AskError(
-            f"no broker here: there is no socket at {tried}\n"
-            "start it with `usps-token-broker run`, or say where it is with --socket PATH",
-            EX_UNAVAILABLE,
-        )
-    connection = _UnixConnection(path)
+def get(
+    paths: list[Path], target: str, deadline_seconds: float = DEADLINE_SECONDS
+) -> dict[str, Any]:
+    """The JSON object at this target from the first socket that exists. Raises AskError."""
+    path = next((path for path in paths if os.path.lexists(path)), paths[-1])
+    connection = _UnixConnection(path, deadline_seconds)
     try:
         connection.request("GET", target)
         response = connection.getresponse()
         body = response.read(_MOST_BYTES)
-    except PermissionError as error:
-        raise AskError(f"{path} may not be opened by this user: {error}", EX_NOPERM) from None
-    except (ConnectionError, TimeoutError) as error:
-        raise AskError(
-            f"nothing answers on {path} ({error}): the broker is not running\n"
-            "see `systemctl status usps-token-broker`, or start `usps-token-broker run`",
-            EX_UNAVAILABLE,
-        ) from None
-    except (OSError, http.client.HTTPException) as error:
-        raise AskError(f"{path} gives no usable answer: {error}", EX_SOFTWARE) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _explained(error, path, paths) from None
     finally:
         connection.close()
     return _understood(path, response.status, body)
 
 
-def _understood(path: Path, status: int, body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+def _explained(error: Exception, path: Path, paths: list[Path]) -> AskError:
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            tried = " nor at ".join(str(path) for path in paths)
+            return AskError(
+                f"no broker here: there is no socket at {tried}\n"
+                f"start it with `usps-token-broker run`, or {_OTHER}",
+                EX_UNAVAILABLE,
+            )
+        case PermissionError():
+            return AskError(
+                f"uid {os.geteuid()} may not open {path}: {error.strerror}\n"
+                "let this user through its directories, or ask as one that may (sudo)",
+                EX_NOPERM,
+            )
+        case ConnectionRefusedError():
+            return AskError(
+                f"nobody listens on {path}: the broker is not running\n{_START}", EX_UNAVAILABLE
+            )
+        case TimeoutError() | BlockingIOError():
+            return AskError(
+                f"{path} is there, but no answer came in time: what listens there hangs or is "
+                "flooded\nlook at its log, or restart it",
+                EX_UNAVAILABLE,
+            )
+        case http.client.HTTPException() | ConnectionError():
+            return AskError(
+                f"what answers on {path} is no broker, or it is just ending\n"
+                f"try again, or {_OTHER}",
+                EX_UNAVAILABLE,
+            )
+        case _:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            return AskError(
+                f"{path} cannot be the socket of a broker ({why})\n{_OTHER}", EX_UNAVAILABLE
+            )
+
+
+def _understood(path: Path, status: int, body: bytes) -> dict[str, Any]:
     try:
-        message = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        raise AskError(f"what answers on {path} is not a broker", EX_SOFTWARE) from None
-    if status == http.client.FORBIDDEN:
-        raise AskError(f"{message.get('detail')}\n{message.get('fix')}", EX_NOPERM)
-    if status >= http.client.BAD_REQUEST:
-        raise AskError(f"{message.get('detail')}\n{message.get('fix')}", EX_SOFTWARE)
-    return message
+        message = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise AskError(
+            f"what answers on {path} is no broker (status {status}, and not JSON as expected)\n"
+            f"{_OTHER}",
+            EX_UNAVAILABLE,
+        ) from None
+    if status < http.client.BAD_REQUEST:
+        return message
+    code = EX_NOPERM if status == http.client.FORBIDDEN else EX_UNAVAILABLE
+    raise AskError(f"{message.get('detail')}\n{message.get('fix')}", code)

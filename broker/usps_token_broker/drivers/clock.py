@@ -20,6 +20,11 @@ def boot() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def running() -> float:
+    """CLOCK_MONOTONIC in seconds: it stands still while the machine is suspended, as timers do."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def monotonic_usec() -> int:
     """CLOCK_MONOTONIC in microseconds, as systemd wants it beside RELOADING=1."""
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000

@@ -1,11 +1,14 @@
 """Notes of the core to log lines: one line an event, no secret, no line break from outside."""
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Final, TextIO
 
 from usps_token_broker.core.commands import Level, Note
+from usps_token_broker.wire.redaction import redact
 
 LOGGER: Final = "usps_token_broker"
 _LEVELS: Final = {
@@ -20,6 +23,9 @@ _SYSLOG: Final = {
     logging.ERROR: 3,
     logging.CRITICAL: 2,
 }
+_LONGEST_TRACE_LINE: Final = 1000
+
+_Trace = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class _OneLine(logging.Formatter):
@@ -27,7 +33,11 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         first, *rest = super().format(record).splitlines() or [""]
-        return "\n".join([first, *(f"  {line}" for line in rest)])
+        return "\n".join([_printable(first), *(f"  {_printable(line)}" for line in rest)])
+
+    def formatException(self, ei: _Trace) -> str:  # noqa: N802 - logging's name for it
+        """The traceback. The text of a foreign exception may quote anything, and so a token."""
+        return "\n".join(map(_redacted, super().formatException(ei).splitlines()))
 
 
 class _Syslog(_OneLine):
@@ -38,13 +48,24 @@ class _Syslog(_OneLine):
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
+def _printable(line: str) -> str:
+    """Without what would move a terminal's cursor."""
+    return "".join(c if c.isprintable() else " " for c in line)
+
+
+def _redacted(line: str) -> str:
+    text = line.lstrip()
+    return line[: len(line) - len(text)] + redact(text, limit=_LONGEST_TRACE_LINE)
+
+
 def start(environ: Mapping[str, str], stream: TextIO | None = None) -> None:
-    """Send log records to standard error: with priorities under systemd, with the time elsewhere.
+    """Send log records to standard error: with priorities to the journal, with the time elsewhere.
 
     The loggers of httpx and httpcore are kept above INFO: at lower levels they print headers.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
-    if environ.get("JOURNAL_STREAM"):
+    target = stream or sys.stderr
+    handler = logging.StreamHandler(target)
+    if _is_journal(environ.get("JOURNAL_STREAM", ""), target):
         handler.setFormatter(_Syslog("%(message)s"))
     else:
         handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(message)s"))
@@ -53,6 +74,18 @@ def start(environ: Mapping[str, str], stream: TextIO | None = None) -> None:
     root.setLevel(logging.INFO)
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _is_journal(named: str, stream: TextIO) -> bool:
+    """Whether the stream is the one that systemd connected (JOURNAL_STREAM, systemd.exec(5)).
+
+    The variable alone says nothing: every terminal of a desktop inherits it.
+    """
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):  # closed, or no file at all
+        return False
+    return named == f"{status.st_dev}:{status.st_ino}"
 
 
 def write(note: Note) -> None:

@@ -184,7 +184,7 @@ class Request:
     Header names are in lower case; the values of a repeated header are joined by `, `.
     """
 
-    __slots__ = ("_parsed", "body", "headers", "method", "old", "persistent", "target")
+    __slots__ = ("_parsed", "body", "headers", "method", "old", "persistent", "plain", "target")
 
     def __init__(  # noqa: PLR0913 - one argument for each part of a request
         self,
@@ -204,6 +204,8 @@ class Request:
         """Whether the client wants to go on using the connection (RFC 9112 9.3)."""
         self.old = old
         """Whether it is HTTP/1.0, which must be told that a connection is kept."""
+        self.plain = persistent and not old and method != "HEAD"
+        """Whether any reply can be sent as it is."""
         self._parsed: Target | None = None
 
     @property

@@ -1,11 +1,18 @@
 """What the local interface says in JSON. Instants are Unix seconds, spans are seconds."""
 
-from typing import Any
+import json
 
 import msgspec
 
 
-class TokenMessage(msgspec.Struct, frozen=True):
+class Veiled(msgspec.Struct, frozen=True):
+    """A message with tokens in it, so one that does not show itself: a repr ends up in logs."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class TokenMessage(Veiled, frozen=True):
     """`GET /v1/tokens/{slot}`."""
 
     token: str
@@ -23,7 +30,7 @@ class TokenMessage(msgspec.Struct, frozen=True):
     degraded: bool
 
 
-class HeadersMessage(msgspec.Struct, frozen=True):
+class HeadersMessage(Veiled, frozen=True):
     """`GET /v1/headers`: one consistent snapshot."""
 
     app: str
@@ -37,7 +44,7 @@ class HeadersMessage(msgspec.Struct, frozen=True):
     degraded: bool
 
 
-class AnswerReport(msgspec.Struct, frozen=True):
+class AnswerReport(Veiled, frozen=True):
     """`POST /v1/answers`, what the worker says: USPS's answer as it was given.
 
     `body` is the first 4 KB; `payment` names the payment slot when it is not the default one.
@@ -52,7 +59,7 @@ class AnswerReport(msgspec.Struct, frozen=True):
     payment: str = "default"
 
 
-class VerdictMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+class VerdictMessage(Veiled, frozen=True, omit_defaults=True):
     """`POST /v1/answers`, what the broker says."""
 
     code: str
@@ -152,16 +159,18 @@ _report_decoder = msgspec.json.Decoder(AnswerReport)
 
 
 def decode_report(body: bytes) -> AnswerReport:
-    """The report in this body. Raises ValueError saying which field is wrong."""
+    """The report in this body. Raises ValueError saying which field is wrong, quoting nothing."""
     try:
-        return _report_decoder.decode(body)
+        return _report_decoder.decode(_with_whole_characters(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 
-def decode_json(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
-    """Any JSON. Raises ValueError."""
+def _with_whole_characters(body: bytes) -> bytes:
+    """JSON without halves of characters, such as JavaScript leaves where it cuts a text."""
+    if b"\\ud" not in body.lower():
+        return body
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
+        return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+    except (ValueError, RecursionError):
+        return body

@@ -35,5 +35,11 @@ def decode(payload: bytes) -> SavedState:
     try:
         return _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # msgspec names the place and the types, never the value.
-        raise ValueError(str(error)) from None
+        raise ValueError(_without_values(str(error))) from None
+
+
+def _without_values(text: str) -> str:
+    """What msgspec says: place and types, but of an enum the value as well."""
+    if not text.startswith("Invalid enum value"):
+        return text
+    return f"A word that is not known - at {text.rpartition(' - at ')[2]}"

@@ -1,0 +1,22 @@
+"""The configuration as the core and the fetcher want it."""
+
+from usps_token_broker.config import AppSettings, Settings
+from usps_token_broker.core.broker import SlotPlan
+from usps_token_broker.core.planning import AppPlan
+from usps_token_broker.core.schedule import LifePolicy
+from usps_token_broker.core.values import SlotId
+
+
+def app_plan(app: AppSettings) -> AppPlan:
+    """What the core must know of an app."""
+    policy = LifePolicy(app.buffer_seconds, app.lead_seconds)
+    return AppPlan(app.name, app.host, app.client_id, policy, app.calls_per_hour)
+
+
+def slot_plans(settings: Settings) -> list[SlotPlan]:
+    """All slots of all apps."""
+    return [
+        SlotPlan(SlotId(app.name, slot.name), slot.roles_fingerprint, slot.required)
+        for app in settings.apps
+        for slot in (app.bearer, *app.payments)
+    ]

@@ -1,0 +1,145 @@
+"""`check`: would `run` start? Said without starting, fetching or writing anything."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SECRET = "a-secret-of-a-test"
+
+
+def change(config, old, new):
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+
+
+def test_a_good_configuration_is_told_back(command, config, folder):
+    """Where things lie, as whom it was read, what is open to whom."""
+    change(config, "client_id", "lead_seconds = 3600\nclient_id")
+    config.write_text(config.read_text() + '[apps.default.bearer]\nusers = ["root", 4242]\n')
+    done = command("check", "--config", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"socket     {folder}/broker.sock" in done.stdout
+    assert f"state      {folder}/state" in done.stdout
+    assert "default: the-id at http://127.0.0.1:9" in done.stdout
+    assert "for user root (0), user 4242, required" in done.stdout
+    assert done.stdout.endswith("ok\n")
+
+
+def test_it_touches_nothing(command, config, folder):
+    """No directory, no socket, no lock."""
+    before = sorted(path.name for path in folder.iterdir())
+    command("check", "--config", config)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_it_never_tells_the_secret(command, config):
+    """Only whether it could be read."""
+    done = command("check", "--config", config)
+    assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("client_id", "clientid", ("apps.default", "client_id")),
+        ('"the-id"', "5", ("client_id",)),
+        ("http://127.0.0.1:9", "http://example.com", ("base_url", "http")),
+        ("http://127.0.0.1:9", "https://apis.usps.com/oauth2", ("base_url", "path")),
+        ("[apps.default]", "[apps.default", ("line", "TOML")),
+        ("[apps.default]", "[app.default]", ("apps",)),
+        ("state_dir =", "statedir =", ("state_dir",)),
+    ],
+)
+def test_a_wrong_key_type_or_value_is_78_with_file_and_key(command, config, old, new, words):
+    """And what to write."""
+    change(config, old, new)
+    done = command("check", "--config", config)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert str(config) in done.stderr
+    assert all(word in done.stderr for word in words)
+    assert "Traceback" not in done.stderr
+
+
+def test_all_that_is_wrong_is_said_at_once(command, config):
+    """Nobody wants to run it five times at night."""
+    change(config, "client_id", "clientid")
+    change(config, "http://127.0.0.1:9", "ftp://x")
+    done = command("check", "--config", config)
+    assert "client_id" in done.stderr
+    assert "base_url" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda path: path.unlink(), "does not exist"),
+        (lambda path: path.chmod(0o644), "open to everybody"),
+        (lambda path: path.write_text(""), "it is empty"),
+        (lambda path: path.write_text("one\ntwo\n"), "more than one line"),
+        (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_78(command, config, folder, spoil, word):
+    """The rest is told all the same, and what to do."""
+    spoil(folder / "client-secret")
+    done = command("check", "--config", config)
+    assert done.returncode == 78
+    assert "error: app default: the secret file" in done.stderr
+    assert word in done.stderr
+    assert "state  " in done.stdout
+    assert "ok" not in done.stdout.splitlines()
+    assert SECRET not in done.stderr
+
+
+def test_a_file_that_is_not_there(command, folder):
+    """Named, whoever named it."""
+    done = command("check", "--config", folder / "none.toml")
+    assert done.returncode == 78
+    assert "none.toml" in done.stderr
+    assert "no such file" in done.stderr
+
+
+def test_no_configuration_at_all_says_both_ways(command):
+    """A file, or the environment; and how to see it at work without either."""
+    if Path("/etc/usps-token-broker/broker.toml").exists():
+        pytest.skip("this machine has a configuration of its own")
+    done = command("check")
+    assert done.returncode == 78
+    assert "/etc/usps-token-broker/broker.toml" in done.stderr
+    assert "USPS_CLIENT_ID" in done.stderr
+    assert "demo" in done.stderr
+
+
+def test_the_environment_is_enough(command, folder):
+    """For a container."""
+    environ = {
+        "USPS_CLIENT_ID": "the-id",
+        "USPS_CLIENT_SECRET": SECRET,
+        "USPS_TOKEN_SOCKET": str(folder / "run" / "s"),
+        "USPS_TOKEN_STATE_DIR": str(folder / "state"),
+    }
+    done = command("check", environ=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "read from  the environment" in done.stdout
+    assert SECRET not in done.stdout
+
+
+def test_file_and_environment_together_are_refused(command, config):
+    """Both are named."""
+    done = command("check", "--config", config, environ={"USPS_CLIENT_ID": "other"})
+    assert done.returncode == 78
+    assert str(config) in done.stderr
+    assert "USPS_CLIENT_ID" in done.stderr
+
+
+def test_a_broken_payment_file_is_78_though_run_would_start_without_it(command, config, folder):
+    """Whoever deploys must learn of it before a label cannot be made."""
+    (folder / "payments.d").mkdir()
+    (folder / "payments.d" / "eu.toml").write_text('roles = [{ roleName = "PAYER", CRID = 5 }]\n')
+    done = command("check", "--config", config)
+    assert done.returncode == 78
+    assert "warning: the slot payment-eu is not served" in done.stderr
+    assert "CRID" in done.stderr

@@ -1,0 +1,143 @@
+"""The command line as a whole: help, version, exit codes, and output that nobody takes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from usps_token_broker import version
+from usps_token_broker.cli import main
+
+COMMANDS = ("run", "check", "status", "demo", "simulate")
+
+
+def test_help_names_every_command(command):
+    """And how to begin."""
+    done = command("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(name in done.stdout for name in COMMANDS)
+    assert "usps-token-broker demo" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(command, name):
+    """What it does and its options; it does nothing else."""
+    done = command(name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: usps-token-broker {name}" in done.stdout
+    assert len(done.stdout) > 200
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_version(command):
+    """One line, for whoever reports a bug."""
+    done = command("--version")
+    assert (done.returncode, done.stdout) == (0, f"usps-token-broker {version()}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ((), "COMMAND"),
+        (("frobnicate",), "'frobnicate'"),
+        (("run", "--nope"), "--nope"),
+        (("run", "--config"), "--config"),
+        (("status", "extra"), "extra"),
+        (("check", "--config", "a", "b"), "b"),
+        (("--nope", "run"), "--nope"),
+    ],
+)
+def test_wrong_usage_is_64_and_says_where_help_is(command, arguments, word):
+    """sysexits.h; two lines and no more."""
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert word in done.stderr
+    assert "try: usps-token-broker" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_an_option_may_have_the_name_of_a_command(command):
+    """`status --socket run` is about a socket."""
+    done = command("status", "--socket", "run")
+    assert done.returncode == 69
+    assert "no socket at run" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("simulate", "--help"), ("check",)])
+def test_a_reader_who_leaves_early_gets_no_complaint(clean_environ, config, arguments):
+    """`| head -1`: no traceback, no word, and the exit code a shell gives for it."""
+    options = ("--config", str(config)) if arguments == ("check",) else ()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "usps_token_broker", *arguments, *options],
+            env=clean_environ,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("simulate", "--help"), ("check",)])
+def test_output_that_cannot_be_written_is_said(clean_environ, config, arguments):
+    """A full disk behind the redirection."""
+    options = ("--config", str(config)) if arguments == ("check",) else ()
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "usps_token_broker", *arguments, *options],
+            env=clean_environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 74
+    assert done.stderr == b"cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_closed_streams_are_no_trouble(clean_environ, config, closed):
+    """As some supervisors start a program."""
+    done = subprocess.run(
+        [sys.executable, "-m", "usps_token_broker", "check", "--config", str(config)],
+        env=clean_environ,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+        timeout=60,
+        check=False,
+        stdout=None if 1 in closed else subprocess.DEVNULL,
+        stderr=None if 2 in closed else subprocess.PIPE,
+    )
+    assert done.returncode == 0
+    assert not done.stderr
+
+
+def test_ctrl_c_is_130_without_a_traceback(clean_environ, folder):
+    """While it asks a broker that does not answer."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "s"))
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "usps_token_broker", "status", "--socket", str(folder / "s")],
+            env=clean_environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        connected, _ = listener.accept()
+        connected.recv(1000)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=30)
+        connected.close()
+    assert (process.returncode, out, errors) == (130, b"", b"")
+
+
+def test_main_gives_the_exit_code(capsys):
+    """For the script that the installation makes."""
+    assert main(["status", "--socket", "/nonexistent/socket"]) == 69
+    assert "no broker here" in capsys.readouterr().err

@@ -1,0 +1,182 @@
+"""The local interface on virtual time: everything of the daemon but sockets, disk and USPS."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+from virtual import MemorySaver, VirtualClock, VirtualUsps
+
+from usps_token_broker.app.access import AccessTable
+from usps_token_broker.app.answers import Answers
+from usps_token_broker.app.forbidding import Forbidding
+from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.plans import app_plan, slot_plans
+from usps_token_broker.app.ports import Ports
+from usps_token_broker.app.resolving import Resolver
+from usps_token_broker.app.routes import Routes
+from usps_token_broker.app.shelf import AppInfo, Shelf
+from usps_token_broker.app.status import Status
+from usps_token_broker.config import AppSettings, Settings, SlotSettings
+from usps_token_broker.core.broker import Broker
+from usps_token_broker.core.events import CredentialsSeen, Restored
+from usps_token_broker.drivers.secret_source import EnvironmentSource
+from usps_token_broker.wire.http import Reply, Request
+
+OWN_UID = 1000
+SHOP = 2001
+"""A group that may have bearers."""
+LABELS = 2002
+"""A group that may have payment tokens, and bearers by another rule."""
+VERSION = "1.2.3"
+USERS = {OWN_UID: "broker", 0: "root", 1001: "alice", 1002: "bob"}
+GROUPS = {SHOP: "shop", LABELS: "labels", 100: "users"}
+
+Who = tuple[int, tuple[int, ...]]
+ADMIN: Who = (0, ())
+ALICE: Who = (1001, (SHOP,))
+BOB: Who = (1002, (LABELS,))
+STRANGER: Who = (1003, (100,))
+
+
+class Answer(NamedTuple):
+    """A reply as a client sees it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body decoded."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of a problem."""
+        assert self.headers["content-type"] == "application/problem+json", self
+        code: str = self.json["code"]
+        return code
+
+
+def answer_of(reply: Reply) -> Answer:
+    """Take a reply apart."""
+    _, *fields = reply.head.decode("ascii").strip().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in fields)}
+    return Answer(reply.status, headers, reply.body)
+
+
+def app(
+    name: str = "default",
+    payments: Iterable[str] = ("payment",),
+    *,
+    open_to: Mapping[str, Iterable[int]] = {"bearer": (SHOP, LABELS), "payment": (LABELS,)},
+    required: Iterable[str] = ("bearer",),
+    **more: Any,
+) -> AppSettings:
+    """An app with these slots, and the groups each is open to."""
+
+    def slot(slot_name: str) -> SlotSettings:
+        groups = frozenset(open_to.get(slot_name, ()))
+        roles = "" if slot_name == "bearer" else f"roles of {slot_name}"
+        is_required = slot_name in required
+        return SlotSettings(slot_name, groups=groups, required=is_required, roles_fingerprint=roles)
+
+    return AppSettings(
+        name,
+        f"https://{name}.example",
+        f"{name}.example",
+        f"client of {name}",
+        EnvironmentSource("USPS_CLIENT_SECRET"),
+        bearer=slot("bearer"),
+        payments=tuple(slot(payment) for payment in payments),
+        **more,
+    )
+
+
+@dataclass
+class Interface:
+    """A running loop with its routes in front of it."""
+
+    loop: Loop
+    shelf: Shelf
+    routes: Routes
+    table: AccessTable
+    usps: VirtualUsps
+    clock: VirtualClock
+    saver: MemorySaver
+    alive: bool = True
+    notes: list[Any] = field(default_factory=list)
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] = {},
+        body: bytes = b"",
+        who: Who = ADMIN,
+    ) -> Answer:
+        """What this peer is answered."""
+        given = {name.lower().encode(): value.encode() for name, value in headers.items()}
+        request = Request(method, target.encode(), given, body)
+        handled = self.routes.handle(request, self.table.of(*who))
+        return answer_of(handled if isinstance(handled, Reply) else await handled)
+
+    async def get(self, target: str, headers: Mapping[str, str] = {}, who: Who = ADMIN) -> Answer:
+        """A GET."""
+        return await self.ask("GET", target, headers, who=who)
+
+    async def token(self, slot: str = "bearer") -> Any:
+        """A token as JSON; it must be there."""
+        answer = await self.get(f"/v1/tokens/{slot}")
+        assert answer.status == 200, answer
+        return answer.json
+
+    async def report(
+        self, status: int, body: str = "", *, query: str = "", who: Who = ADMIN, **more: Any
+    ) -> Answer:
+        """A worker's word on what USPS answered."""
+        said = {"status": status, "body": body, "path": "/addresses/v3/address", **more}
+        target = f"/v1/answers{query}"
+        return await self.ask("POST", target, body=json.dumps(said).encode(), who=who)
+
+
+@asynccontextmanager
+async def open_interface(*apps: AppSettings, start: bool = True) -> AsyncIterator[Interface]:
+    """The interface of a daemon with these apps, until the block ends.
+
+    Without `start` the loop does not run: nothing is granted, and events wait.
+    """
+    settings = Settings(apps or (app(),), Path("/state"), Path("/socket"), "a test")
+    clock = VirtualClock()
+    usps = VirtualUsps(clock)
+    saver = MemorySaver()
+    broker = Broker([app_plan(a) for a in settings.apps], slot_plans(settings))
+    infos = {a.name: AppInfo(a.name, a.host, a.base_url) for a in settings.apps}
+    shelf = Shelf(broker, infos, clock)
+    notes: list[Any] = []
+    loop = Loop(broker, Ports(clock, lambda: 0.5, usps, saver, notes.append, shelf.drop))
+    table = AccessTable(settings.apps, OWN_UID)
+    resolver = Resolver(table.rules, Forbidding(table.rules, USERS.get, GROUPS.get))
+    status = Status(loop, clock, VERSION, resolver=resolver, alive=lambda: interface.alive)
+    routes = Routes(
+        loop=loop,
+        shelf=shelf,
+        resolver=resolver,
+        answers=Answers(loop, shelf, resolver, infos),
+        status=status,
+        boot=lambda: clock().boot,
+        buffer_seconds={a.name: a.buffer_seconds for a in settings.apps},
+    )
+    interface = Interface(loop, shelf, routes, table, usps, clock, saver, notes=notes)
+    for each in settings.apps:
+        loop.post(CredentialsSeen(each.name, f"secret of {each.name}"))
+    loop.post(Restored(None, "boot-1"))
+    async with anyio.create_task_group() as tasks:
+        if start:
+            tasks.start_soon(loop.run)
+        yield interface
+        tasks.cancel_scope.cancel()
