@@ -1,0 +1,48 @@
+"""What a forked child must not share with its parent: connections, and questions under way."""
+
+from __future__ import annotations
+
+import os
+
+from ._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Closable(Protocol):
+        """Any socket."""
+
+        def close(self) -> object:
+            """Let go of the descriptor."""
+
+
+open_sockets: set[Closable] = set()
+"""The connections of this process that are in use just now."""
+
+_forks = 0
+
+
+def generation() -> int:
+    """How many forks lie between this process and the one that first imported the client.
+
+    What is kept under this number in a parent is not looked at in its child, so a lock that a
+    thread of the parent held is simply not there.
+    """
+    return _forks
+
+
+def identity() -> tuple[int, int]:
+    """Who the broker would take us for: tokens fetched under another uid or gid are not ours."""
+    return os.geteuid(), os.getegid()
+
+
+def _in_child() -> None:
+    global _forks  # noqa: PLW0603 - the one thing that a fork counts up
+    _forks += 1
+    for connection in list(open_sockets):
+        connection.close()
+    open_sockets.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

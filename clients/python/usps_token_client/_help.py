@@ -1,0 +1,56 @@
+"""What `usps-token --help` teaches."""
+
+USAGE = "usage: usps-token bearer|payment|headers|wait|status|exec [options]; --help explains"
+
+HELP = """\
+usps-token: takes USPS tokens from the usps-token-broker on this host.
+
+  usps-token bearer                    print the OAuth token
+  usps-token payment [NAME]            print the payment authorization token
+  usps-token headers [--payment [NAME]]
+                                       print request headers, one a line
+  usps-token wait [--slot SLOT ...]    wait until the broker has good tokens
+  usps-token status                    show every token and what is wrong with it
+  usps-token exec [--payment [NAME]] -- CMD [ARG ...]
+                                       run CMD with USPS_BEARER_TOKEN (and
+                                       USPS_PAYMENT_TOKEN) in its environment
+
+options
+  --app NAME        which USPS application, where you may use several
+  --socket PATH     the broker's socket. Else USPS_TOKEN_SOCKET, else the first of
+                    /run/usps-token-broker/broker.sock and
+                    $XDG_RUNTIME_DIR/usps-token-broker/broker.sock
+  --timeout S       give up after S seconds (12; wait: 60)
+  --min-valid S     only with at least S seconds of life left
+  --json            print what the broker said, as JSON (bearer, payment, headers, status)
+  --version         print the version
+
+examples
+  Call USPS. The headers go through a pipe: an argument is seen by every user of the host.
+
+    usps-token headers | curl -fsS -H @- \\
+      'https://apis.usps.com/addresses/v3/city-state?ZIPCode=30022'
+
+    usps-token headers --payment | curl -fsS -H @- -H 'Content-Type: application/json' \\
+      --data-binary @label.json https://apis.usps.com/labels/v3/label
+
+  Start a service when there is a token:
+
+    usps-token wait --timeout 120 --slot bearer payment && exec my-worker
+
+  Run a program that takes its token from the environment. The token can be read in
+  /proc by this user and by root, CMD's children inherit it, and nobody renews it there:
+  good for a program of minutes, wrong for a service.
+
+    usps-token exec -- ./nightly-report
+
+exit status
+  0 done   64 wrong usage      69 no broker there   74 cannot write   75 try again later
+  76 not a broker's answer     77 not for this user 78 a person must mend the configuration
+  130 interrupted              exec: that of CMD; 126 CMD cannot be run, 127 there is no CMD
+
+environment
+  USPS_TOKEN_SOCKET   the broker's socket
+  USPS_TOKEN_STATIC   for machines without a broker: the token itself, or JSON like
+                      {"bearer": "…", "payment": "…"}
+"""
