@@ -9,7 +9,7 @@ import socket
 import threading
 
 import pytest
-from scripted_broker import Drip, HangUp, Held, Reply, Silence, problem
+from scripted_broker import Drip, HangUp, Held, Reply, Silence, problem, untraced_fork
 
 from usps_token_client import (
     AsyncTokenClient,
@@ -319,7 +319,7 @@ def test_a_child_of_a_busy_loop_asks_for_itself(broker):
     async def main():
         asker = asyncio.ensure_future(tokens.bearer())
         await arrival(held)
-        child = os.fork()
+        child = untraced_fork()
         if child == 0:
             status = 1
             try:

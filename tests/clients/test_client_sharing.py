@@ -12,7 +12,7 @@ import time
 import traceback
 
 import pytest
-from scripted_broker import HangUp, Held, Silence, problem
+from scripted_broker import HangUp, Held, Silence, problem, untraced_fork
 
 from usps_token_client import BrokerError, BrokerTimeout, TokenClient, TokenDenied, _fork
 
@@ -54,7 +54,7 @@ def wait_until(condition):
 
 def in_child(work):
     """Run `work` in a forked child; its exit status, 0 when it returned."""
-    child = os.fork()
+    child = untraced_fork()
     if child == 0:
         status = 1
         try:
@@ -309,7 +309,7 @@ def test_a_fork_from_a_signal_handler_in_the_middle_of_a_question(broker):
     tokens = TokenClient(broker.path)
     held = Held()
     broker.script = [held]
-    before = signal.signal(signal.SIGUSR1, lambda *_: forked.append(os.fork()))
+    before = signal.signal(signal.SIGUSR1, lambda *_: forked.append(untraced_fork()))
     forked = []
     me = os.getpid()
     try:

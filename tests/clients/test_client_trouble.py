@@ -195,6 +195,26 @@ def test_a_refusal_before_the_request_was_sent_is_understood(broker, monkeypatch
     asyncio.run(main())
 
 
+def test_a_reset_connection_is_a_cut_answer(broker, monkeypatch):
+    """A broker killed with our question unread resets the connection; another one is asked."""
+
+    def reset(_paths):
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0)
+        ours.send(b"unread")
+        theirs.close()
+        return ours, broker.path
+
+    monkeypatch.setattr("usps_token_client._dial.connect", reset)
+    assert refused(quick(broker)).code == "cut_answer"
+
+    async def main():
+        with pytest.raises(ProtocolMismatch, match="cut_answer"):
+            await AsyncTokenClient(broker.path, timeout=QUICK).bearer()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("status", "code", "permanent"),
     [

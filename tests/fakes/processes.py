@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from usps_token_broker.drivers import clock
+
+T = TypeVar("T")
 
 DEADLINE_SECONDS = 30.0
 
@@ -28,6 +30,7 @@ state_dir = "{folder}/state"
 base_url = "{base_url}"
 client_id = "demo-client-id"
 client_secret = {{ file = "{folder}/client-secret" }}
+{app}
 
 [apps.default.bearer]
 {bearer}
@@ -42,10 +45,26 @@ accountType = "EPS", accountNumber = "1000000001" }},
 """
 
 
+def until(condition: Callable[[], T], what: object = "it did not come true") -> T:
+    """The first true value of a condition that other processes make true."""
+    give_up_at = clock.boot() + DEADLINE_SECONDS
+    while clock.boot() < give_up_at:
+        value = condition()
+        if value:
+            return value
+        select.select([], [], [], 0.01)
+    raise AssertionError(what() if callable(what) else what)
+
+
 class Process:
     """One of our commands, running; ended by its id when the block ends."""
 
-    def __init__(self, *command: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *command: str,
+        environ: Mapping[str, str] | None = None,
+        preexec_fn: Callable[[], None] | None = None,
+    ) -> None:
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("USPS_", "NOTIFY_"))}
         self.process = subprocess.Popen(
@@ -54,6 +73,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self.log,
             env={**clean, **(environ or {})},
+            preexec_fn=preexec_fn,  # noqa: PLW1509 - it sets limits, and tests have no threads
         )
 
     def first_line(self) -> bytes:
@@ -115,7 +135,9 @@ class Usps(Process):
 class Home:
     """A folder with a configuration, in which brokers are started one after another."""
 
-    def __init__(self, base_url: str, *, bearer: str = "", payment: str = "") -> None:
+    def __init__(
+        self, base_url: str, *, app: str = "", bearer: str = "", payment: str = ""
+    ) -> None:
         # Short, since the path of a Unix socket has at most 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="utb-"))
         self.folder.chmod(0o755)
@@ -125,7 +147,9 @@ class Home:
         secret.touch(0o600)
         secret.write_text("demo-client-secret\n")
         self.config.write_text(
-            CONFIG.format(folder=self.folder, base_url=base_url, bearer=bearer, payment=payment)
+            CONFIG.format(
+                folder=self.folder, base_url=base_url, app=app, bearer=bearer, payment=payment
+            )
         )
 
     @contextlib.contextmanager
@@ -178,6 +202,15 @@ class Home:
         assert status == 200, body
         message: dict[str, Any] = json.loads(body)
         return message
+
+    def status(self) -> Any:
+        """How everything stands."""
+        return json.loads(self.get("/v1/status")[2])
+
+    def slot(self, name: str = "bearer") -> Any:
+        """How one token stands."""
+        slots = {slot["slot"]: slot for slot in self.status()["apps"][0]["slots"]}
+        return slots[name]
 
     def remove(self) -> None:
         """Take the folder away."""

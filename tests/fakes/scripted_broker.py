@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +25,22 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 20.0
 HOST = "apis.usps.com"
+
+
+def untraced_fork() -> int:
+    """`os.fork` for a test whose threads are running.
+
+    A tracer such as coverage has a lock of its own, which a thread may hold just then; in the child
+    nobody would ever release it. So the child is not traced, from before its first line on.
+    """
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    child = os.fork()
+    if child == 0:
+        threading.settrace(None)
+    else:
+        sys.settrace(tracer)
+    return child
 
 
 class SteppedClock:
