@@ -75,6 +75,7 @@ def test_a_secret_changed_back_to_one_that_worked_needs_no_proof():
     play.hears_secret("another")
     play.fail(BEARER, FailureKind.REFUSED)
     play.hears_secret(SECRET)
+    play.says("note secret_changed bearer", "publish bearer", "persist")
     assert "worked before" in play.notes()[0].text
     assert play.flights == {}
     assert play.view().trouble is None

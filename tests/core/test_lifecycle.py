@@ -120,6 +120,13 @@ def test_a_retry_of_what_is_not_due_yet_stays_an_extra():
     assert waiting.wanted(START).need == EXTRA
 
 
+def test_a_retry_of_what_has_become_due_is_an_extra_no_more():
+    """From the very moment of the planned renewal."""
+    waiting = flying(cause=Cause.REPORTED, reported=True)
+    fail(waiting)
+    assert waiting.wanted(later(token().renew_at - START.boot)).need == RETRY
+
+
 def test_a_halted_slot_wants_its_probe():
     """As an extra."""
     halted = flying(with_token=False)

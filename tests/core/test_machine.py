@@ -18,6 +18,7 @@ from usps_token_broker.core.events import CredentialsSeen, Stopped
 from usps_token_broker.core.outcomes import FailureKind
 from usps_token_broker.core.state import SavedSlot, SavedState, SavedToken, SavedWindow
 from usps_token_broker.core.values import Freshness, Now, Phase, SlotId
+from usps_token_broker.wire.state import decode, encode
 
 LONG = os.environ.get("UTB_HYPOTHESIS") == "long"
 PROFILE = settings(
@@ -194,10 +195,11 @@ class CoreMachine(RuleBasedStateMachine):
 
     @rule(secret=st.sampled_from([None, None, *SECRETS]), seconds=SPANS)
     def killed(self, secret, seconds):
+        """What was persisted comes back as the bytes of a file do."""
         self.secret = secret or self.secret
         had = self.play.tokens()
         self.play.wait(seconds)
-        self.play.reborn(had, self.play.boot, self.secret)
+        self.play.reborn(had, self.play.boot, self.secret, lambda saved: decode(encode(saved)))
 
     @rule(seconds=SPANS, up=st.sampled_from([5.0, 100.0, 1e6]), step=STEPS | st.just(0.0))
     def the_machine_reboots(self, seconds, up, step):

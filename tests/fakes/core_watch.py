@@ -133,10 +133,10 @@ class Watched(Playbook):
         if not same_boot and self.saved_offset != self.wall_offset:
             # Nobody can tell how long the machine was off.
             self.forget_the_hour()
+        good = {s: t for s, t in had.items() if self._must_outlive(t, same_boot=same_boot)}
         self.restart(secret=secret, boot=f"boot-{boot}", change=change)
-        for slot, token in had.items():
-            if self._must_outlive(token, same_boot=same_boot):
-                assert self.serial(slot) == token.serial, "a good token did not outlive the process"
+        for slot, token in good.items():
+            assert self.serial(slot) == token.serial, "a good token did not outlive the process"
 
     def _must_outlive(self, token: Token, *, same_boot: bool) -> bool:
         birth = self.births[token.value.reveal()]

@@ -171,7 +171,7 @@ class Shop:
 
 
 @asynccontextmanager
-async def running(  # noqa: PLR0913 - the knobs of a test bench
+async def running(
     payments: int = 1,
     *,
     calls_per_hour: int = 30,

@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import AsyncIterable, Awaitable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,7 @@ from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.secret_source import SecretError, read_secret
 from usps_token_broker.drivers.server import Limits, Server
+from usps_token_broker.drivers.signals import SignalStream
 from usps_token_broker.drivers.socket_owner import OwnedSocket
 from usps_token_broker.drivers.store import Store
 from usps_token_broker.drivers.upstream import Upstream
@@ -43,7 +44,6 @@ GRACE_SECONDS: Final = 5.0
 """How long accepted requests and calls to USPS may take to finish once the daemon is to end."""
 
 _LOOK_SECONDS: Final = 10.0
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _EX_TEMPFAIL: Final = 75
 _EX_CONFIG: Final = 78
 
@@ -69,6 +69,8 @@ class Outside:
     uid: int
     version: str
     notifier: Notifier
+    signals: SignalStream
+    """SIGHUP reads secrets again; any other ends the daemon."""
 
 
 class Daemon:
@@ -150,22 +152,18 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until told to end. Raises StartError when it cannot start or go on."""
-        with anyio.open_signal_receiver(*_SIGNALS) as signals:
-            await self._read_secrets_at_first()
-            self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
-            async with anyio.create_task_group() as tasks:
-                server = self._make_server()
-                tasks.start_soon(self._loop.run)
-                await tasks.start(server.run)
-                tasks.start_soon(self._obey, signals, server, tasks.cancel_scope)
-                tasks.start_soon(self._watch, server, tasks.cancel_scope)
-                tasks.start_soon(self._reread_secrets)
-                self._say_ready()
-                log.info("serving tokens on %s", self._outside.socket.path)
-                await self._fetching.load()
-        # From here on nobody can stop what ends already.
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        await self._read_secrets_at_first()
+        self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
+        async with anyio.create_task_group() as tasks:
+            server = self._make_server()
+            tasks.start_soon(self._loop.run)
+            await tasks.start(server.run)
+            tasks.start_soon(self._obey, server, tasks.cancel_scope)
+            tasks.start_soon(self._watch, server, tasks.cancel_scope)
+            tasks.start_soon(self._reread_secrets)
+            self._say_ready()
+            log.info("serving tokens on %s", self._outside.socket.path)
+            await self._fetching.load()
         if self._problem is not None:
             raise self._problem
 
@@ -190,14 +188,12 @@ class Daemon:
                     f"{secret.detail}. Put that right and start the broker again", _EX_CONFIG
                 )
 
-    async def _obey(
-        self, signals: AsyncIterable[signal.Signals], server: Server[Peer], scope: anyio.CancelScope
-    ) -> None:
-        async for number in signals:
-            if number == signal.SIGHUP:
+    async def _obey(self, server: Server[Peer], scope: anyio.CancelScope) -> None:
+        async for number in self._outside.signals:
+            if number is signal.SIGHUP:
                 self._reread.set()
                 continue
-            log.info("told to end by %s", signal.Signals(number).name)
+            log.info("told to end by %s", number.name)
             await self._end(server, scope)
             return
 

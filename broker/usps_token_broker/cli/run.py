@@ -24,6 +24,7 @@ EX_SOFTWARE: Final = 70
 EX_CANTCREAT: Final = 73
 EX_CONFIG: Final = 78
 SOCKET_NAME: Final = "broker"
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 END_SECONDS: Final = 5.0
 """How long the process may linger once all is saved and said."""
 
@@ -82,6 +83,7 @@ def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
 
     from usps_token_broker import version  # noqa: PLC0415
     from usps_token_broker.app.daemon import Daemon, Outside, StartError  # noqa: PLC0415
+    from usps_token_broker.drivers.signals import SignalStream, hold_back  # noqa: PLC0415
 
     outside = Outside(
         settings=settings,
@@ -92,6 +94,7 @@ def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
         uid=os.getuid(),
         version=version(),
         notifier=Notifier(os.environ),
+        signals=SignalStream(_SIGNALS),
     )
 
     async def run() -> int:
@@ -104,6 +107,7 @@ def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
         except Exception:
             log.critical("a bug in the broker ended it; please report what follows", exc_info=True)
             code = EX_SOFTWARE
+        hold_back(_SIGNALS)
         _end_soon(code)
         return code
 
