@@ -31,7 +31,8 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False,
 )
-CALLS_PER_HOUR = 12
+CALLS_PER_HOUR = 5
+"""Few enough to matter: the bucket of one slot allows more."""
 SECRETS = ("fingerprint-1", "fingerprint-2", "fingerprint-3")
 YEAR = 365 * 24 * HOUR
 SPANS = st.sampled_from(
@@ -131,6 +132,13 @@ class CoreMachine(RuleBasedStateMachine):
         self.play.charges = charges
         self.play.flights[slot], self.play.sent_at[slot] = flight, sent_at
         assert self.play.broker._slots[slot].phase is Phase.FETCHING
+
+    @precondition(lambda self: self.play.flights)
+    @rule(data=st.data(), hours=st.sampled_from([7, 8, 9]))
+    def usps_grants_after_the_machine_slept(self, data, hours):
+        slot = data.draw(st.sampled_from(sorted(self.play.flights)), "slot")
+        self.play.wait(hours * HOUR)
+        self.play.grant(slot)
 
     @rule(hours=st.sampled_from([0.1, 1, 3, 9]))
     def usps_works(self, hours):

@@ -256,16 +256,29 @@ def test_a_clock_a_little_before_the_last_save_will_do():
     assert play.left() == left
 
 
-def test_a_token_is_never_younger_than_it_was_when_it_was_saved():
-    """The wall clock was set back long after the grant, then the state was saved: the boot clock
-    of that time knows better."""
+def test_the_age_at_the_save_comes_from_the_boot_clock():
+    """The wall clock was set back long after the grant: what came before the save is known."""
     play = ready(0, after=5 * HOUR)
     play.step(-5 * HOUR)
     play.wake()
     play.fail(BEARER)
     left = play.left()
     play.reboot(away=60)
-    assert play.left() == pytest.approx(left)
+    assert play.left() == pytest.approx(left - 60)
+
+
+def test_a_clock_that_was_set_back_after_the_save_does_not_make_a_token_younger():
+    """It was an hour fast when the state was saved, and right at the grant: the date of the grant
+    tells more."""
+    play = ready(0, after=0)
+    play.step(HOUR)
+    play.wake()
+    play.fail(BEARER)
+    play.wait(2 * HOUR)
+    play.step(-HOUR)
+    left = play.left()
+    play.reboot(away=60)
+    assert play.left() == pytest.approx(left - 60)
 
 
 def test_a_clock_far_ahead_drops_the_token():

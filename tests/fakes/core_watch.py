@@ -22,7 +22,7 @@ A_HAIR = 0.001
 """What floats may differ by."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Birth:
     """What really is so of a token, whatever the clocks say."""
 
@@ -30,6 +30,8 @@ class Birth:
     life_seconds: float
     wall_offset: float
     boot: int
+    age_is_known: bool = True
+    """Whether the clocks, set as they were, could tell its age at the last boot."""
 
     @property
     def spent_at(self) -> float:
@@ -108,7 +110,8 @@ class Watched(Playbook):
         sent_at = self.sent_at[slot].boot + self.boot_zero
         key = self.key(slot)
         if isinstance(outcome, Grant):
-            birth = Birth(sent_at, outcome.life_seconds, self.wall_offset, self.boot)
+            offset = self.sent_at[slot].wall - sent_at
+            birth = Birth(sent_at, outcome.life_seconds, offset, self.boot)
             self.births.setdefault(outcome.value.reveal(), birth)
         elif outcome.retry_after_seconds is not None:
             until = self.true + min(outcome.retry_after_seconds, HOUR)
@@ -130,9 +133,11 @@ class Watched(Playbook):
         self.open.clear()
         self.stopped = False
         same_boot, self.boot = boot == self.boot, boot
-        if not same_boot and self.saved_offset != self.wall_offset:
+        if not same_boot and not _same(self.saved_offset, self.wall_offset):
             # Nobody can tell how long the machine was off.
             self.forget_the_hour()
+        if not same_boot:
+            self._what_the_clocks_could_tell()
         good = {s: t for s, t in had.items() if self._must_outlive(t, same_boot=same_boot)}
         self.restart(secret=secret, boot=f"boot-{boot}", change=change)
         for slot, token in good.items():
@@ -140,9 +145,17 @@ class Watched(Playbook):
 
     def _must_outlive(self, token: Token, *, same_boot: bool) -> bool:
         birth = self.births[token.value.reveal()]
-        offsets = {birth.wall_offset, self.saved_offset, self.wall_offset}
-        clocks_tell = len(offsets) == 1 or (same_boot and not token.by_wall)
+        wall_ran_on = all(
+            _same(offset, self.wall_offset) for offset in (birth.wall_offset, self.saved_offset)
+        )
+        clocks_tell = wall_ran_on or (same_boot and not token.by_wall)
         return self.trusted and clocks_tell and self.true < birth.spent_at - A_HAIR
+
+    def _what_the_clocks_could_tell(self) -> None:
+        for birth in self.births.values():
+            since_birth = _same(birth.wall_offset, self.wall_offset)
+            since_save = _same(self.saved_offset, self.wall_offset)
+            birth.age_is_known = since_birth or (birth.age_is_known and since_save)
 
     def forget_the_hour(self) -> None:
         """What was charged can no longer be known."""
@@ -227,20 +240,26 @@ class Watched(Playbook):
         token = serving.token
         life = token.life_seconds - schedule.check_after_seconds(token.life_seconds)
         assert self.now.boot < token.sent_at.boot + life
-        if token.by_wall:
-            assert self.now.wall < token.sent_at.wall + life + A_HAIR
         birth = self.births[token.value.reveal()]
-        clock_was_true = birth.boot == self.boot or birth.wall_offset == self.wall_offset
-        if self.trusted and clock_was_true:
+        if birth.boot != self.boot:
+            assert self.now.wall < token.sent_at.wall + life + A_HAIR, "the wall clock binds too"
+        if self.trusted and birth.age_is_known:
             assert self.true < birth.spent_at + A_HAIR, "served past its life"
 
     def _check_wakeup(self) -> None:
         wakeup = self.next_wakeup()
         if wakeup is not None:
             assert wakeup.at > self.now.boot, f"a wake-up that is not ahead: {wakeup}"
+            assert wakeup.at <= min(self._edges(), default=math.inf), "a wake-up that is too late"
         elif self.broker._running and not self.stopped:
             for plan in self.slots:
                 assert self._needs_no_wakeup(self.slot(plan.id)), f"nobody wakes {plan.id}"
+
+    def _edges(self) -> list[float]:
+        slots = [self.slot(plan.id) for plan in self.slots]
+        edges = [schedule.next_edge_at(slot.policy, slot.token, self.now) for slot in slots]
+        given_up = [event.give_up_at for event in self.open.values()]
+        return [*given_up, *(edge for edge in edges if edge is not None)]
 
     def _needs_no_wakeup(self, slot: Slot) -> bool:
         bearer = self.slot(SlotId(slot.id.app, "bearer"))
@@ -251,3 +270,7 @@ class Watched(Playbook):
         denials = [self.broker.denial(plan.id, self.now) for plan in self.slots]
         shown = f"{out} {denials} {self.broker.snapshot(self.now)}"
         assert "secret-" not in shown
+
+
+def _same(offset: float, other: float) -> bool:
+    return abs(offset - other) < A_HAIR

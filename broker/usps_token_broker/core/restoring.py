@@ -153,9 +153,9 @@ def _sent_boot_at(saved: SavedToken, translation: Translation) -> float:
     now, saved_at = translation.now, translation.saved_at
     if now.wall < saved_at.wall - schedule.CLOCK_TOLERANCE_SECONDS:
         return math.nan
-    # It was that old already when it was saved, whatever the wall clock did before or since.
-    least = saved_at.boot - saved.sent_boot_at
-    return now.boot - max(now.wall - saved.sent_wall_at, least)
+    # Two ways to tell; a clock that was set in between spoils one of them, so the older counts.
+    by_wall = now.boot - (now.wall - saved.sent_wall_at)
+    return min(by_wall, translation.past(saved.sent_boot_at))
 
 
 def _trouble(saved: SavedTrouble) -> Trouble:
