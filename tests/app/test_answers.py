@@ -238,6 +238,18 @@ async def test_wait_bounds_how_long_a_report_waits():
         assert (await broker.token())["serial"] != token["serial"]
 
 
+async def test_a_mis_scoped_worker_costs_nothing_in_eight_hours():
+    """It calls an API that its token has no scope for, each minute, and tells of each 401."""
+    async with open_interface() as broker:
+        for _ in range(8 * 60):
+            token = await broker.token()
+            said = (await broker.report(401, SCOPE, serials={"bearer": token["serial"]})).json
+            assert (said["outcome"], said["code"]) == ("not_the_token", "scope_missing")
+            await anyio.sleep(60)
+        # The first fetch, and the one renewal that eight hours bring anyway.
+        assert len(broker.usps.calls_of(("default", "bearer"))) == 2
+
+
 async def test_retry_is_promised_only_with_headers():
     """A renewed bearer beside a payment token that is gone is nothing to try again with."""
     async with open_interface() as broker:
