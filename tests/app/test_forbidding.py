@@ -105,6 +105,16 @@ async def test_it_is_worked_out_once_for_each_peer_and_slot():
     assert len(looked_up) == count
 
 
+async def test_it_is_logged_once_for_each_peer_and_slot(caplog):
+    """Administrators read it before a worker's; a worker's loop must not fill it."""
+    table = AccessTable([app()], OWN_UID)
+    words = Forbidding(table.rules, USERS.get, GROUPS.get)
+    for _ in range(5):
+        await words.reply(table.of(1001, {SHOP}), PAYMENT)
+    assert len(caplog.messages) == 1
+    assert "refused: user alice (uid 1001; groups: shop) may not have" in caplog.messages[0]
+
+
 async def test_a_name_service_that_hangs_costs_seconds_and_no_more(monkeypatch):
     """Numbers must do then, and nobody else is held up."""
     monkeypatch.setattr(forbidding, "NAMES_SECONDS", 0.05)

@@ -5,6 +5,7 @@ of their own, for a few seconds at most. Without an answer numbers must do.
 """
 
 import grp
+import logging
 import pwd
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
@@ -17,8 +18,11 @@ from usps_token_broker.app.access import Access, Rule
 from usps_token_broker.config.problems import key_path
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER, PAYMENT, SlotId
+from usps_token_broker.drivers import journal
 from usps_token_broker.drivers.peers import is_known
 from usps_token_broker.wire.http import Reply
+
+log = logging.getLogger(journal.LOGGER)
 
 NAMES_SECONDS: Final = 3.0
 """How long a name service may take before numbers are told."""
@@ -50,7 +54,7 @@ def nameless(_id: int) -> None:
 
 
 class Forbidding:
-    """Says no, at length, once for each kind of peer and slot."""
+    """Says no, at length; worked out, and told to the log, once for each kind of peer and slot."""
 
     def __init__(
         self, rules: Collection[Rule], user: Name = user_name, group: Name = group_name
@@ -72,7 +76,7 @@ class Forbidding:
             return await anyio.to_thread.run_sync(
                 self.say, access, slot, limiter=self._lookups, abandon_on_cancel=True
             )
-        return self._words(access, slot, nameless, nameless)
+        return self.say_by_number(access, slot)
 
     def said(self, access: Access) -> Reply | None:
         """What this peer, who may use nothing, is told, if it was worked out before."""
@@ -80,24 +84,31 @@ class Forbidding:
 
     def say(self, access: Access, slot: SlotId | None = None) -> Reply:
         """Work out and remember what this peer is told. Blocks."""
-        reply = self._words(access, slot, self._user, self._group)
+        detail = _detail(access, slot, self._user, self._group)
+        log.warning("refused: %s", detail)
+        reply = self._reply(detail, access, slot, self._user, self._group)
         if len(self._said) >= _MOST_REMEMBERED:
             self._said.clear()
         self._said[access, slot] = reply
         return reply
 
-    def say_by_number(self, access: Access) -> Reply:
-        """What a peer who may use nothing is told when nobody knows names."""
-        return self._words(access, None, nameless, nameless)
+    def say_by_number(self, access: Access, slot: SlotId | None = None) -> Reply:
+        """What this peer is told when nobody knows names."""
+        detail = _detail(access, slot, nameless, nameless)
+        return self._reply(detail, access, slot, nameless, nameless)
 
-    def _words(self, access: Access, slot: SlotId | None, user: Name, group: Name) -> Reply:
+    def _reply(
+        self, detail: str, access: Access, slot: SlotId | None, user: Name, group: Name
+    ) -> Reply:
         rules = [rule for rule in self._rules if slot in (None, rule.slot)]
-        what = "use this broker" if slot is None else f"have the token {slot}"
-        return problems.problem(
-            Code.FORBIDDEN,
-            f"{_whoever(access, user, group)} may not {what}. Open: {_open(rules, user, group)}",
-            _fix(access, slot or SlotId(rules[0].slot.app, BEARER), user(access.uid)),
-        )
+        fix = _fix(access, slot or SlotId(rules[0].slot.app, BEARER), user(access.uid))
+        opened = _open(rules, user, group)
+        return problems.problem(Code.FORBIDDEN, f"{detail}. Open: {opened}", fix)
+
+
+def _detail(access: Access, slot: SlotId | None, user: Name, group: Name) -> str:
+    what = "use this broker" if slot is None else f"have the token {slot}"
+    return f"{_whoever(access, user, group)} may not {what}"
 
 
 def _whoever(access: Access, user: Name, group: Name) -> str:
