@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 from usps_token_broker.app.access import Access, AccessTable
 from usps_token_broker.app.answers import Answers
@@ -92,6 +93,7 @@ class Daemon:
         self._gate = Gate(table, forbidding)
         self._routes = self._make_routes(infos, Resolver(table.rules, forbidding))
         self._reread = anyio.Event()
+        self._server: Server[Peer] | None = None
         self._problem: StartError | None = None
 
     def _ports(self) -> Ports:
@@ -152,20 +154,27 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until told to end. Raises StartError when it cannot start or go on."""
-        await self._read_secrets_at_first()
-        self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
         async with anyio.create_task_group() as tasks:
-            server = self._make_server()
-            tasks.start_soon(self._loop.run)
-            await tasks.start(server.run)
-            tasks.start_soon(self._obey, server, tasks.cancel_scope)
-            tasks.start_soon(self._watch, server, tasks.cancel_scope)
-            tasks.start_soon(self._reread_secrets)
-            self._say_ready()
-            log.info("serving tokens on %s", self._outside.socket.path)
-            await self._fetching.load()
+            tasks.start_soon(self._obey, tasks.cancel_scope)
+            self._problem = await self._read_secrets_at_first()
+            if self._problem is None:
+                await self._serve(tasks)
+            else:
+                tasks.cancel_scope.cancel()
         if self._problem is not None:
             raise self._problem
+
+    async def _serve(self, tasks: TaskGroup) -> None:
+        """Begin: what was saved is served at once; USPS is called once httpx is there."""
+        self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
+        self._server = self._make_server()
+        tasks.start_soon(self._loop.run)
+        await tasks.start(self._server.run)
+        tasks.start_soon(self._watch, tasks.cancel_scope)
+        tasks.start_soon(self._reread_secrets)
+        self._say_ready()
+        log.info("serving tokens on %s", self._outside.socket.path)
+        await self._fetching.load()
 
     def _make_server(self) -> Server[Peer]:
         return Server(
@@ -180,21 +189,21 @@ class Daemon:
     def _say_ready(self) -> None:
         self._outside.notifier.ready(f"serving {self._outside.socket.path}")
 
-    async def _read_secrets_at_first(self) -> None:
+    async def _read_secrets_at_first(self) -> StartError | None:
         for app in self._outside.settings.apps:
             secret = await self._fetching.read_secret(app.name)
             if isinstance(secret, Failure):
-                raise StartError(
-                    f"{secret.detail}. Put that right and start the broker again", _EX_CONFIG
-                )
+                text = f"{secret.detail}. Put that right and start the broker again"
+                return StartError(text, _EX_CONFIG)
+        return None
 
-    async def _obey(self, server: Server[Peer], scope: anyio.CancelScope) -> None:
+    async def _obey(self, scope: anyio.CancelScope) -> None:
         async for number in self._outside.signals:
             if number is signal.SIGHUP:
                 self._reread.set()
                 continue
             log.info("told to end by %s", number.name)
-            await self._end(server, scope)
+            await self._end(scope)
             return
 
     async def _reread_secrets(self) -> None:
@@ -210,18 +219,19 @@ class Daemon:
             log.info("secret files read again; other configuration changes need a restart")
             self._say_ready()
 
-    async def _end(self, server: Server[Peer], scope: anyio.CancelScope) -> None:
+    async def _end(self, scope: anyio.CancelScope) -> None:
         """Answer all who wait, take in what USPS is just granting, save, and leave."""
         self._outside.notifier.stopping("finishing what was accepted")
         self._loop.post(Stopped())
         with anyio.move_on_after(GRACE_SECONDS):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.stop, GRACE_SECONDS)
                 tasks.start_soon(self._loop.landed)
+                if self._server is not None:
+                    tasks.start_soon(self._server.stop, GRACE_SECONDS)
         await self._loop.saved()
         scope.cancel()
 
-    async def _watch(self, server: Server[Peer], scope: anyio.CancelScope) -> None:
+    async def _watch(self, scope: anyio.CancelScope) -> None:
         """Each few seconds: feed the watchdog while the loop makes progress; is the socket ours?"""
         notifier, owned = self._outside.notifier, self._outside.socket
         interval = min(_LOOK_SECONDS, notifier.watchdog_interval_seconds or _LOOK_SECONDS)
@@ -236,5 +246,5 @@ class Daemon:
                     "again, and find out what cleans that directory",
                     _EX_TEMPFAIL,
                 )
-                await self._end(server, scope)
+                await self._end(scope)
                 return

@@ -17,6 +17,7 @@ from usps_token_broker.config import ConfigError, Settings, load
 from usps_token_broker.drivers import journal
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import is_known
+from usps_token_broker.drivers.signals import SignalStream
 from usps_token_broker.drivers.socket_owner import OwnedSocket, SocketError, inherited
 from usps_token_broker.drivers.store import Store, StoreError
 
@@ -60,9 +61,10 @@ def act(options: argparse.Namespace) -> int:
         return EX_CONFIG
     for warning in [*settings.warnings, *_remarks()]:
         log.warning("%s", warning)
+    signals = SignalStream(_SIGNALS)
     try:
         with _store(settings) as store, _socket(settings) as owned:
-            return _serve(settings, store, owned)
+            return _serve(settings, store, owned, signals)
     except (StoreError, SocketError) as error:
         log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
         return EX_CANTCREAT
@@ -77,13 +79,12 @@ def _remarks() -> Iterator[str]:
         )
 
 
-def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
+def _serve(settings: Settings, store: Store, owned: OwnedSocket, signals: SignalStream) -> int:
     # Imported once the socket listens: a client that comes now waits in the backlog.
     import anyio  # noqa: PLC0415
 
     from usps_token_broker import version  # noqa: PLC0415
     from usps_token_broker.app.daemon import Daemon, Outside, StartError  # noqa: PLC0415
-    from usps_token_broker.drivers.signals import SignalStream, hold_back  # noqa: PLC0415
 
     outside = Outside(
         settings=settings,
@@ -94,7 +95,7 @@ def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
         uid=os.getuid(),
         version=version(),
         notifier=Notifier(os.environ),
-        signals=SignalStream(_SIGNALS),
+        signals=signals,
     )
 
     async def run() -> int:
@@ -107,7 +108,6 @@ def _serve(settings: Settings, store: Store, owned: OwnedSocket) -> int:
         except Exception:
             log.critical("a bug in the broker ended it; please report what follows", exc_info=True)
             code = EX_SOFTWARE
-        hold_back(_SIGNALS)
         _end_soon(code)
         return code
 

@@ -5,17 +5,16 @@ import os
 import sys
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from usps_token_broker.core.commands import Level, Note
 from usps_token_broker.wire.redaction import redact
 
+if TYPE_CHECKING:
+    # The core's records take their time to build, and the daemon listens first.
+    from usps_token_broker.core.commands import Note
+
 LOGGER: Final = "usps_token_broker"
-_LEVELS: Final = {
-    Level.INFO: logging.INFO,
-    Level.WARNING: logging.WARNING,
-    Level.ERROR: logging.ERROR,
-}
+_LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _SYSLOG: Final = {
     logging.DEBUG: 7,
     logging.INFO: 6,
@@ -88,8 +87,8 @@ def _is_journal(named: str, stream: TextIO) -> bool:
     return named == f"{status.st_dev}:{status.st_ino}"
 
 
-def write(note: Note) -> None:
+def write(note: "Note") -> None:
     """Log one note."""
     where = f"{note.slot}: " if note.slot else ""
     text = " ".join(f"{where}{note.text}".split())
-    logging.getLogger(LOGGER).log(_LEVELS[note.level], "%s", text)
+    logging.getLogger(LOGGER).log(_LEVELS[note.level.value], "%s", text)
