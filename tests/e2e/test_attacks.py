@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -299,3 +300,51 @@ def test_it_takes_no_more_connections_than_it_has_descriptors_for(usps, home):
             connected.close()
         assert until(lambda: home.status()["state_trouble"] is None)
         assert "cannot accept" not in broker.errors()
+
+
+def test_logs_that_nobody_reads_are_no_trouble(home):
+    """Standard error is a pipe whose reader is gone: it serves, and ends when told to."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "usps_token_broker", "run", "--config", str(home.config)]
+    with subprocess.Popen(command, stdout=writing, stderr=writing) as broker:
+        os.close(writing)
+        until(home.socket.exists)
+        assert home.token("payment")["slot"] == "payment"
+        broker.terminate()
+        assert broker.wait(30) == 0
+
+
+# -- what hangs for ever --------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def broker_with_trouble(home, trouble):
+    fakes = Path(__file__).parents[1] / "fakes"
+    environ = {"PYTHONPATH": str(fakes), "LOUD_BROKER_BREAKS": trouble}
+    command = ("loud_broker", "run", "--config", str(home.config))
+    with Process(*command, environ=environ) as broker:
+        home.wait_for_socket(broker)
+        yield broker
+
+
+@pytest.mark.parametrize("trouble", ["save", "load", "imports"])
+def test_a_thread_that_hangs_does_not_keep_it_from_ending(home, trouble):
+    """A dead disk or share: told to end, it ends, without SIGKILL."""
+    with broker_with_trouble(home, trouble) as broker:
+        assert broker.kill(signal.SIGTERM) == 0
+        assert "told to end by SIGTERM" in broker.errors()
+
+
+def test_a_disk_that_hangs_costs_seconds_and_no_token(home):
+    """The charge cannot be put on record; the shop gets its tokens all the same."""
+    with broker_with_trouble(home, "save"):
+        status, _, body = home.get("/v1/tokens/payment?wait=60")
+        assert status == 200, body
+
+
+def test_a_secret_that_cannot_be_read_in_time_is_78(home):
+    """A share that does not answer is said to be that."""
+    with broker_with_trouble(home, "secret") as broker:
+        assert broker.process.wait(30) == 78
+        assert "reading it takes longer than 5 s" in broker.errors()

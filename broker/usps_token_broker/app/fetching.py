@@ -91,17 +91,22 @@ class Fetching:
         self._accounts = accounts
         self._seen = seen
         self._readers = {name: SecretReader(a.read_secret) for name, a in accounts.items()}
-        self._loaded = anyio.Event()
+        self._loaded = {name: anyio.Event() for name in accounts}
 
     async def load(self) -> None:
         """Import what calls need. Those that are asked for meanwhile wait."""
-        for account in self._accounts.values():
-            await anyio.to_thread.run_sync(account.upstream.load)
-        self._loaded.set()
+        async with anyio.create_task_group() as tasks:
+            for name in self._accounts:
+                tasks.start_soon(self._load, name)
+
+    async def _load(self, app: str) -> None:
+        load = self._accounts[app].upstream.load
+        await anyio.to_thread.run_sync(load, abandon_on_cancel=True)
+        self._loaded[app].set()
 
     async def fetch(self, command: Fetch) -> Grant | Failure:
         """The outcome of one attempt."""
-        await self._loaded.wait()
+        await self._loaded[command.slot.app].wait()
         account = self._accounts[command.slot.app]
         if command.endpoint is Endpoint.TOKEN:
             secret = await self.read_secret(command.slot.app)

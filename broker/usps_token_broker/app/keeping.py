@@ -13,7 +13,10 @@ log = logging.getLogger(journal.LOGGER)
 
 
 class Keeper:
-    """Saves and loads in worker threads, and says in the log what went wrong, once."""
+    """Saves and loads in worker threads, and says in the log what went wrong, once.
+
+    A disk that hangs must not keep the daemon from ending: then its thread is left behind.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -23,7 +26,7 @@ class Keeper:
         """Save; a disk that is full or gone costs no token, so that is a sentence."""
         trouble = None
         try:
-            await anyio.to_thread.run_sync(self._store.save, payload)
+            await anyio.to_thread.run_sync(self._store.save, payload, abandon_on_cancel=True)
         except StoreError as error:
             trouble = str(error)
         if trouble != self._trouble:
@@ -38,7 +41,7 @@ class Keeper:
 
     async def load(self) -> SavedState | None:
         """What the process before left; what cannot be used is set aside and not fatal."""
-        loaded = await anyio.to_thread.run_sync(self._store.load)
+        loaded = await anyio.to_thread.run_sync(self._store.load, abandon_on_cancel=True)
         if isinstance(loaded, Stored):
             try:
                 return wire_state.decode(loaded.payload)

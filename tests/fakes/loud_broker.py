@@ -1,0 +1,61 @@
+"""The broker's commands with every log turned up: `python -m loud_broker run …`.
+
+LOUD_BROKER_BREAKS in the environment names something that breaks or hangs: see TROUBLES.
+"""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import NoReturn, TextIO
+
+from usps_token_broker.app import daemon
+from usps_token_broker.cli import main
+from usps_token_broker.core.broker import Broker
+from usps_token_broker.core.commands import Command
+from usps_token_broker.core.events import Event, Granted
+from usps_token_broker.core.values import Now
+from usps_token_broker.drivers import journal
+from usps_token_broker.drivers.store import Store
+from usps_token_broker.drivers.upstream import Upstream
+
+quiet_start = journal.start
+
+
+def loud_start(environ: Mapping[str, str], stream: TextIO | None = None) -> None:
+    """As the journal starts, but whoever debugs has set the root logger to DEBUG."""
+    quiet_start(environ, stream)
+    logging.getLogger().setLevel(logging.DEBUG)
+
+
+def break_at_the_first_grant() -> None:
+    """As a bug in the core would do it."""
+    sane = Broker.handle
+
+    def handle(self: Broker, event: Event, now: Now) -> list[Command]:
+        if not isinstance(event, Granted):
+            return sane(self, event, now)
+        raise RuntimeError(f"an invariant does not hold: {event} {event.grant.value.reveal()}")
+
+    Broker.handle = handle  # type: ignore[method-assign]
+
+
+def hang(*_: object, **__: object) -> NoReturn:
+    """As a dead disk or share would do it: nothing ends this but the end of the process."""
+    threading.Event().wait()
+    raise AssertionError
+
+
+TROUBLES: dict[str, Callable[[], None]] = {
+    "grant": break_at_the_first_grant,
+    "save": lambda: setattr(Store, "save", hang),
+    "load": lambda: setattr(Store, "load", hang),
+    "secret": lambda: setattr(daemon, "read_secret", hang),
+    "imports": lambda: setattr(Upstream, "load", hang),
+}
+
+if __name__ == "__main__":
+    TROUBLES.get(os.environ.get("LOUD_BROKER_BREAKS", ""), lambda: None)()
+    journal.start = loud_start
+    sys.exit(main())
