@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usps_token_broker.wire import messages
@@ -90,6 +90,7 @@ def test_a_backslash_before_ud_is_no_half_character():
     assert decode_report(b'{"status": 401, "body": "C:\\\\\\\\udata"}').body == "C:\\\\udata"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_report_or_a_value_error(body):
     """Nothing else, whatever a client sends."""
@@ -97,6 +98,7 @@ def test_any_bytes_are_a_report_or_a_value_error(body):
         decode_report(b"\x00" + body)
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
 def test_any_json_is_a_report_or_a_value_error_that_quotes_nothing(value):
     """The error says place and type; a value may be a token."""

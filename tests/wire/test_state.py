@@ -4,7 +4,7 @@ import json
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usps_token_broker.core.outcomes import FailureKind
@@ -80,6 +80,7 @@ def example():
     return SavedState("boot", Now(1.0, 2.0), 5, (slot,))
 
 
+@settings(deadline=None)
 @given(states)
 def test_a_state_comes_back_as_it_was(state):
     """To the last bit of its numbers."""
@@ -134,6 +135,7 @@ def test_what_makes_no_sense_is_said_without_quoting_it(change):
     assert caught.value.__cause__ is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_state_or_a_value_error(payload):
     """A disk may hold anything."""

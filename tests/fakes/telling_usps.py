@@ -1,0 +1,90 @@
+"""A USPS that tells everything it is told: its refusals quote the secret and the token."""
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+def jwt(mark: str, number: int) -> str:
+    """A token that can be recognised by its signature."""
+    head = base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').decode().rstrip("=")
+    body = base64.urlsafe_b64encode(json.dumps({"n": number}).encode()).decode().rstrip("=")
+    return f"{head}.{body}.{mark}{number}"
+
+
+class TellingUsps:
+    """Grants tokens marked with a word, and, told to `refuse`, quotes what it was asked with."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self.refuse = ""
+        """How: `api`, `oauth`, `html`, `header`, `broken`; empty to grant."""
+        self.refused_path = ""
+        """Which calls it refuses: those with this in their path."""
+        self.calls = 0
+        self.refusals = 0
+        usps = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                usps.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Grant, or refuse in its own way."""
+        self.calls += 1
+        body = request.rfile.read(int(request.headers["Content-Length"])).decode()
+        said = f"{body} {request.headers.get('Authorization', '')}"
+        refused = bool(self.refuse) and self.refused_path in request.path
+        if refused:
+            self.refusals += 1
+            status, kind, answer = self._refusal(said)
+        else:
+            status, kind, answer = 200, "application/json", self._grant(request.path)
+        request.send_response(status)
+        request.send_header("Content-Type", kind)
+        request.send_header("Content-Length", str(len(answer)))
+        if refused and self.refuse == "header":
+            request.send_header("X-You-Said", said.replace("\n", " "))
+            request.send_header("Location", f"http://elsewhere/{said.replace(' ', '')}")
+        request.end_headers()
+        request.wfile.write(answer)
+
+    def _grant(self, path: str) -> bytes:
+        token = jwt(self.mark, self.calls)
+        granted: dict[str, Any] = {"access_token": token, "expires_in": 28_799, "scope": "payments"}
+        if "payment" in path:
+            granted = {"paymentAuthorizationToken": token}
+        return json.dumps(granted).encode()
+
+    def _refusal(self, said: str) -> tuple[int, str, bytes]:
+        match self.refuse:
+            case "api":
+                error = {"code": "400", "message": said, "errors": [{"code": "1", "detail": said}]}
+                return 400, "application/json", json.dumps({"error": error}).encode()
+            case "oauth":
+                text = {"error": "invalid_client", "error_description": said, "error_uri": said}
+                return 401, "application/json", json.dumps(text).encode()
+            case "html":
+                return 403, "text/html", f"<title>{said}</title><p>{said}".encode()
+            case "header":
+                return 302, "text/plain", said.encode()
+            case _:
+                return 200, "application/json", f'{{"access_token": "{said}\r\n'.encode()
