@@ -47,7 +47,7 @@ from usps_token_broker.core.events import (
     Woke,
 )
 from usps_token_broker.core.outcomes import Failure, FailureKind, Grant
-from usps_token_broker.core.planning import AppPlan
+from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.snapshot import Serving, SlotView
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import Now, Secret, SlotId

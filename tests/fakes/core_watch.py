@@ -13,7 +13,8 @@ from usps_token_broker.core.commands import Answer, Command, Deny, Fetch, Persis
 from usps_token_broker.core.events import Asked, Event, Reported
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import Failure, FailureKind, Grant
-from usps_token_broker.core.planning import AppPlan, endpoint_of
+from usps_token_broker.core.planning import endpoint_of
+from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.snapshot import Serving
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import Now, Phase, SlotId, Token

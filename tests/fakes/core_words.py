@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from usps_token_broker.core.broker import SlotPlan
 from usps_token_broker.core.commands import (
     Answer,
     Command,
@@ -16,7 +15,7 @@ from usps_token_broker.core.commands import (
 )
 from usps_token_broker.core.events import Event
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
-from usps_token_broker.core.planning import AppPlan
+from usps_token_broker.core.plans import AppPlan, SlotPlan
 from usps_token_broker.core.schedule import LifePolicy
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import Now, SlotId

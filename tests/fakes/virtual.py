@@ -8,11 +8,11 @@ import anyio
 
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.ports import Ports
-from usps_token_broker.core.broker import Broker, SlotPlan
+from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.commands import Denial, Fetch, Note
 from usps_token_broker.core.events import CredentialsSeen, Restored
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
-from usps_token_broker.core.planning import AppPlan
+from usps_token_broker.core.plans import AppPlan, SlotPlan
 from usps_token_broker.core.schedule import LifePolicy
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import BEARER, PAYMENT, Now, Secret, SlotId

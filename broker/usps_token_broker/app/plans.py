@@ -1,8 +1,7 @@
 """The configuration as the core and the fetcher want it."""
 
 from usps_token_broker.config import AppSettings, Settings
-from usps_token_broker.core.broker import SlotPlan
-from usps_token_broker.core.planning import AppPlan
+from usps_token_broker.core.plans import AppPlan, SlotPlan
 from usps_token_broker.core.schedule import LifePolicy
 from usps_token_broker.core.values import SlotId
 

@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
 from usps_token_broker.core import (
@@ -32,20 +31,12 @@ from usps_token_broker.core.events import (
     Woke,
 )
 from usps_token_broker.core.lifecycle import Slot
-from usps_token_broker.core.planning import AppPlan, Planner, Start, endpoint_of
+from usps_token_broker.core.planning import Planner, Start, endpoint_of
+from usps_token_broker.core.plans import AppPlan, SlotPlan
 from usps_token_broker.core.publishing import Publisher
 from usps_token_broker.core.results import Results
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import BEARER, Now, SlotId
-
-
-@dataclass(frozen=True, slots=True)
-class SlotPlan:
-    """A slot as configured. `basis` is the fingerprint of a payment's roles."""
-
-    id: SlotId
-    basis: str = ""
-    required: bool = False
 
 
 class Wakeup(NamedTuple):

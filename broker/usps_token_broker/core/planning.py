@@ -15,26 +15,12 @@ from usps_token_broker.core import payments, schedule
 from usps_token_broker.core.budget import BudgetKey, HourWindow
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.phases import URGENCY, Cause, Wanted
+from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.values import Endpoint, Freshness, Now, Phase, SlotId
 
 MAX_FLIGHTS: Final = 8
 """Calls to one endpoint under way at once: far below any spike arrest that was ever reported."""
 COLD_PACE_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class AppPlan:
-    """What the core must know of an app."""
-
-    name: str
-    host: str
-    client_id: str
-    policy: schedule.LifePolicy
-    calls_per_hour: int = 30
-
-    def key(self, endpoint: Endpoint) -> BudgetKey:
-        """Whose quota a call to this endpoint counts against."""
-        return BudgetKey(self.host, self.client_id, endpoint)
 
 
 class Held(enum.Enum):

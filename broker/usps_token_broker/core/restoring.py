@@ -13,7 +13,7 @@ from usps_token_broker.core.budget import BUCKET_SIZE, HOUR_SECONDS, BudgetKey, 
 from usps_token_broker.core.commands import Note
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.core.planning import AppPlan
+from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.state import SavedSlot, SavedState, SavedToken, SavedTrouble
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import NOMINAL_LIFE_SECONDS, Now, Phase, Token

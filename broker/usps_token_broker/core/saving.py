@@ -6,7 +6,8 @@ from dataclasses import fields
 from usps_token_broker.core import schedule
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.phases import Cause
-from usps_token_broker.core.planning import AppPlan, Planner
+from usps_token_broker.core.planning import Planner
+from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.state import (
     SavedSlot,
     SavedState,
