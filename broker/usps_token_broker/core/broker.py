@@ -9,8 +9,10 @@ from typing import NamedTuple, assert_never
 
 from usps_token_broker.core import (
     credentials,
+    denials,
     notes,
     payments,
+    reloading,
     restoring,
     saving,
     schedule,
@@ -23,10 +25,14 @@ from usps_token_broker.core.events import (
     CredentialsSeen,
     Event,
     Failed,
+    Forgotten,
     Granted,
+    Reloaded,
+    RenewalOrdered,
     Reported,
     Restored,
     Stopped,
+    Used,
     Withdrawn,
     Woke,
 )
@@ -52,10 +58,8 @@ class Broker:
     def __init__(self, apps: Iterable[AppPlan], slots: Iterable[SlotPlan]) -> None:
         plans = {app.name: app for app in apps}
         wanted = tuple(slots)
-        self._required = {plan.id for plan in wanted if plan.required}
-        self._slots = {
-            plan.id: Slot(plan.id, plans[plan.id.app].policy, plan.basis) for plan in wanted
-        }
+        self._required = _required(wanted)
+        self._slots = {plan.id: reloading.make_slot(plan, plans[plan.id.app]) for plan in wanted}
         self._planner = Planner(plans, self._slots)
         self._results = Results(self._planner)
         self._callers = Callers(self._planner)
@@ -91,13 +95,14 @@ class Broker:
                 return self._landed(event, now)
             case CredentialsSeen():
                 return self._credentials_seen(event)
-            case Asked():
-                self._callers.asked(event)
-                return []
+            case Reloaded():
+                return self._reloaded(event, now)
+            case Forgotten():
+                return self._forgotten(event)
             case Reported():
                 return self._callers.reported(event, now)
-            case Withdrawn():
-                self._callers.room.remove(event.ask)
+            case Asked() | RenewalOrdered() | Used() | Withdrawn():
+                self._take_in(event, now)
                 return []
             case Woke():
                 return []
@@ -107,6 +112,25 @@ class Broker:
                 return []
             case _:
                 assert_never(event)
+
+    def _take_in(self, event: Asked | RenewalOrdered | Used | Withdrawn, now: Now) -> None:
+        match event:
+            case Asked():
+                self._callers.asked(event, now)
+            case RenewalOrdered():
+                self._callers.ordered(event, now)
+            case Used():
+                self._used(event, now)
+            case Withdrawn():
+                self._callers.room.remove(event.ask)
+            case _:
+                assert_never(event)
+
+    def _used(self, event: Used, now: Now) -> None:
+        slot = self._slots.get(event.slot)
+        if slot is not None:
+            slot.asked(now)
+            self._dirty = True
 
     def _restored(self, event: Restored, now: Now) -> list[Command]:
         self._boot_id = event.boot_id
@@ -137,8 +161,26 @@ class Broker:
             return [*self._results.granted(slot, event, now)]
         return [*self._results.failed(slot, event, now)]
 
+    def _reloaded(self, event: Reloaded, now: Now) -> list[Command]:
+        self._planner, out = reloading.replan(self._planner, event.apps, event.slots, now)
+        self._slots = self._planner.slots
+        self._results.planner = self._callers.planner = self._planner
+        self._required = _required(event.slots)
+        self._publisher.forget_all_but(self._slots)
+        self._dirty = True
+        return [*out]
+
+    def _forgotten(self, event: Forgotten) -> list[Command]:
+        slots = [self._slots[slot] for slot in event.slots if slot in self._slots]
+        for slot in slots:
+            slot.forget()
+        self._dirty = True
+        return [notes.forgotten(slot) for slot in slots]
+
     def _credentials_seen(self, event: CredentialsSeen) -> list[Command]:
-        bearer = self._slots[SlotId(event.app, BEARER)]
+        bearer = self._slots.get(SlotId(event.app, BEARER))
+        if bearer is None:
+            return []
         if not credentials.seen(bearer, event.fingerprint) or not self._running:
             return []
         self._dirty = True
@@ -203,11 +245,13 @@ class Broker:
 
     def serving(self, slot: SlotId, now: Now) -> snapshot.Serving | None:
         """What may be handed out for this slot now, or None."""
-        return snapshot.serving(self._slots[slot], now)
+        found = self._slots.get(slot)
+        return None if found is None else snapshot.serving(found, now)
 
     def denial(self, slot: SlotId, now: Now) -> Denial:
         """What a caller is told of this slot while it cannot be served."""
-        return self._callers.denial(self._slots[slot], now)
+        found = self._slots.get(slot)
+        return denials.gone(slot) if found is None else self._callers.denial(found, now)
 
     def snapshot(self, now: Now) -> snapshot.Snapshot:
         """Everything a person may see. It holds no secret."""
@@ -220,3 +264,7 @@ class Broker:
     def state(self, now: Now) -> SavedState:
         """What the next process should know. It holds the tokens."""
         return saving.save(self._planner, self._boot_id, self._results.last_serial, now)
+
+
+def _required(slots: Iterable[SlotPlan]) -> set[SlotId]:
+    return {plan.id for plan in slots if plan.required}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from usps_token_broker.core import denials
 from usps_token_broker.core.commands import Answer, Command, Denial, Deny, Outcome, Settle
-from usps_token_broker.core.events import Asked, Reported
+from usps_token_broker.core.events import Asked, RenewalOrdered, Reported
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.planning import Held, Planner
 from usps_token_broker.core.reports import Blame
@@ -32,13 +32,30 @@ class Callers:
         wanted = self.room.wanted_slots()
         return wanted | {SlotId(slot.app, BEARER) for slot in wanted}
 
-    def asked(self, event: Asked) -> None:
+    def asked(self, event: Asked, now: Now) -> None:
         """Take a question in; `resolve` answers it."""
+        for slot in filter(None, map(self.planner.slots.get, event.slots)):
+            slot.asked(now)
         self.room.add(Waiter(event.ask, event.slots, event.give_up_at, event.min_valid_seconds))
+
+    def ordered(self, event: RenewalOrdered, now: Now) -> None:
+        """Take a person's order in: settled when another token than the present one is there."""
+        slot = self.planner.slots.get(event.slot)
+        serial = None
+        if slot is not None:
+            slot.order(now)
+            serial = slot.token.serial if slot.token else None
+        self.room.add(
+            Waiter(event.ask, (event.slot,), event.give_up_at, is_report=True, serial=serial)
+        )
 
     def reported(self, event: Reported, now: Now) -> list[Command]:
         """Take a report in: blame one token, and renew it unless that is old news or too often."""
+        if SlotId(event.app, BEARER) not in self.planner.slots:
+            gone = denials.gone(SlotId(event.app, BEARER))
+            return [Settle(event.ask, Outcome.FAILED, gone)]
         slot, serial = self._blamed(event)
+        slot.asked(now)
         current = slot.token is not None and slot.token.serial == serial
         if not current and slot.servable(now):
             return [Settle(event.ask, Outcome.SUPERSEDED)]
@@ -68,13 +85,25 @@ class Callers:
         # Workers ask in crowds for the same: what holds for one is worked out once.
         known: dict[object, Lacking] = {}
         for waiter in self.room.all():
-            wish = (waiter.slots, waiter.min_valid_seconds, waiter.serial)
-            if wish not in known:
-                known[wish] = self._lacking(waiter, now)
-            command = self._resolved(waiter, known[wish], now)
+            command = self._missing(waiter)
+            if command is None:
+                wish = (waiter.slots, waiter.min_valid_seconds, waiter.serial)
+                if wish not in known:
+                    known[wish] = self._lacking(waiter, now)
+                command = self._resolved(waiter, known[wish], now)
             if command is not None:
                 self.room.remove(waiter.ask)
                 yield command
+
+    def _missing(self, waiter: Waiter) -> Command | None:
+        """The end of a question about a slot that the configuration no longer has."""
+        for slot in waiter.slots:
+            if slot not in self.planner.slots:
+                denial = denials.gone(slot)
+                if waiter.is_report:
+                    return Settle(waiter.ask, Outcome.FAILED, denial)
+                return Deny(waiter.ask, denial)
+        return None
 
     def _lacking(self, waiter: Waiter, now: Now) -> Lacking:
         slots = (self.planner.slots[slot] for slot in waiter.slots)

@@ -4,12 +4,33 @@ Credentials are known by a fingerprint, the `basis` of the bearer slot. Those th
 grant are `proven`; those that USPS refused for good are `refused`.
 """
 
+import enum
 from collections.abc import Iterable
 
 from usps_token_broker.core import notes
 from usps_token_broker.core.commands import Note
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import FailureKind
+
+
+class Standing(enum.StrEnum):
+    """What USPS thinks of the client secret in force."""
+
+    UNKNOWN = "unknown"
+    """Not asked yet, or not answered."""
+    PENDING = "pending"
+    """It changed, and is being tried."""
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+def standing(bearer: Slot) -> Standing:
+    """What USPS thinks of the secret in force, as far as it was asked."""
+    if bearer.proven is not None and bearer.proven == bearer.basis:
+        return Standing.ACCEPTED
+    if bearer.refused is not None and bearer.refused == bearer.basis:
+        return Standing.REFUSED
+    return Standing.PENDING if bearer.proof_pending() else Standing.UNKNOWN
 
 
 def seen(bearer: Slot, fingerprint: str) -> bool:

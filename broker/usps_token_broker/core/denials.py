@@ -6,7 +6,7 @@ from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.notes import span
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.planning import Held
-from usps_token_broker.core.values import Now, Phase
+from usps_token_broker.core.values import Now, Phase, SlotId
 
 _STATUS_FIX = "ask `usps-token-broker status` for the state of every token"
 
@@ -62,6 +62,15 @@ def guarded(slot: Slot, now: Now) -> Denial:
         f"and at the worker; the next report counts in {span(wait)}",
         next_attempt_at=now.wall + wait,
         retry_after_seconds=wait,
+    )
+
+
+def gone(slot: SlotId) -> Denial:
+    """The denial for a slot that a reload took away."""
+    return Denial(
+        code=Code.UNKNOWN_SLOT,
+        detail=f"the configuration has no token {slot} any more",
+        fix="ask for one that `usps-token-broker status` lists, or have it configured again",
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from usps_token_broker.core.outcomes import Failure, Grant
+from usps_token_broker.core.plans import AppPlan, SlotPlan
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import Now, SlotId
 
@@ -73,6 +74,37 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """A token that is kept only while it is in use was handed out, without anybody waiting."""
+
+    slot: SlotId
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalOrdered:
+    """A person wants another token now, whatever the one we have is like."""
+
+    ask: int
+    slot: SlotId
+    give_up_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A person wants these tokens gone, and what stood in the way of new ones as well."""
+
+    slots: tuple[SlotId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """Another configuration is in force: these are all apps and all slots there are now."""
+
+    apps: tuple[AppPlan, ...]
+    slots: tuple[SlotPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """A caller left; its question needs no answer."""
 
@@ -90,5 +122,17 @@ class Stopped:
 
 
 Event = (
-    Restored | Granted | Failed | CredentialsSeen | Asked | Reported | Withdrawn | Woke | Stopped
+    Restored
+    | Granted
+    | Failed
+    | CredentialsSeen
+    | Asked
+    | Reported
+    | Used
+    | RenewalOrdered
+    | Forgotten
+    | Reloaded
+    | Withdrawn
+    | Woke
+    | Stopped
 )

@@ -58,6 +58,12 @@ class Slot:
     guard: Guard = field(default_factory=Guard)
     trouble: Trouble | None = None
     bucket: Bucket = field(default_factory=Bucket)
+    keep_active: bool = False
+    """Whether it is renewed only while somebody asks for it."""
+    asked_at: float | None = None
+    """When it was last asked for; kept for slots that are renewed only while in use."""
+    ordered: bool = False
+    """Whether a person wants another token, and no flight has begun since."""
 
     # -- what is so, now ------------------------------------------------------------------------
 
@@ -87,6 +93,12 @@ class Slot:
         """Whether a changed secret has not been tried yet."""
         return self.id.is_bearer and self.proven not in {None, self.basis}
 
+    def dormant(self, now: Now) -> bool:
+        """Whether nobody has asked for it in a day, and it is kept for those who ask."""
+        if not self.keep_active:
+            return False
+        return self.asked_at is None or now.boot - self.asked_at > schedule.ACTIVE_SECONDS
+
     def halted(self) -> bool:
         """Whether a person must act."""
         return self.phase is Phase.HALTED
@@ -105,15 +117,17 @@ class Slot:
 
     def wanted(self, now: Now) -> Wanted | None:
         """The next attempt this slot wants by itself, or None while a flight is out."""
-        if self.phase is Phase.FETCHING:
+        if self.phase is Phase.FETCHING or self.dormant(now):
             return None
         if self.phase is Phase.HALTED:
-            return _want(self.probe_at, Cause.PROBE)
+            return _want(now.boot if self.ordered else self.probe_at, Cause.PROBE)
         if self.phase is Phase.WAITING:
             return self._wanted_again(now)
         return self._wanted_idle(now)
 
     def _wanted_again(self, now: Now) -> Wanted:
+        if self.ordered:
+            return Wanted(now.boot, Cause.RETRY, EXTRA)
         if self.token is not None and now.boot < self.token.renew_at and self.servable(now):
             # The attempt that failed was a report, a proof or a doubt; so is the next one.
             return Wanted(self.retry_at, Cause.RETRY, EXTRA)
@@ -124,18 +138,40 @@ class Slot:
             return _want(now.boot, Cause.MISSING)
         if now.boot >= self.token.renew_at:
             return _want(self.token.renew_at, Cause.DUE)
+        early = self._early_cause(self.token, now)
+        return _want(self.token.renew_at, Cause.DUE) if early is None else _want(now.boot, early)
+
+    def _early_cause(self, token: Token, now: Now) -> Cause | None:
+        """Why a token is renewed before its time."""
+        if self.ordered:
+            return Cause.ORDERED
         if self.reported:
-            return _want(now.boot, Cause.REPORTED)
+            return Cause.REPORTED
         if self.proof_pending():
-            return _want(now.boot, Cause.PROOF)
-        if schedule.clocks_disagree(self.token, now):
-            return _want(now.boot, Cause.CLOCK)
-        return _want(self.token.renew_at, Cause.DUE)
+            return Cause.PROOF
+        return Cause.CLOCK if schedule.clocks_disagree(token, now) else None
 
     # -- what happens to it ---------------------------------------------------------------------
 
     def _move(self, move: Move) -> None:
         self.phase = MOVES[self.phase, move]
+
+    def asked(self, now: Now) -> None:
+        """Somebody wants this token."""
+        self.asked_at = now.boot
+
+    def order(self, now: Now) -> None:
+        """A person wants another token. A flight that is out already will do."""
+        self.asked(now)
+        self.ordered = self.phase is not Phase.FETCHING
+
+    def forget(self) -> None:
+        """Drop the token, and what is known against asking for another. A flight goes on."""
+        self.token = None
+        self.trouble = None
+        self.reported = self.suspect = False
+        self.refused_bearer = None
+        self.plan_anew()
 
     def report(self, now: Now) -> bool:
         """The current token is said to be dead. False where the guard holds a renewal back."""
@@ -151,6 +187,7 @@ class Slot:
         """Begin a flight; what it costs is charged here, before anything is sent."""
         self._move(Move.START)
         self.attempt += 1
+        self.ordered = False
         self.cause = cause
         self.asked_with = self.basis
         self._note_bearer(bearer)
@@ -264,6 +301,7 @@ class Slot:
         """Halt without a call: the bearer is known to lack what this slot needs."""
         self.trouble = Trouble.after(self.trouble, failure, now.wall)
         self._note_bearer(bearer)
+        self.ordered = False
         self._halt(now)
 
     def plan_anew(self) -> None:

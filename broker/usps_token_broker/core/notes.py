@@ -21,7 +21,8 @@ SCOPE_MISSING: Final = Failure(
     Code.SCOPE_MISSING,
     "the bearer token lacks the scope `payments`, so USPS would refuse a payment authorization",
     "ask USPS for access to the Labels and Payments APIs for this application (service request "
-    "at emailus.usps.com); it is looked at again with the next bearer token",
+    "at emailus.usps.com); it is looked at again with the next bearer token: once USPS has granted "
+    "it, `usps-token-broker renew bearer` fetches one",
 )
 
 
@@ -75,6 +76,18 @@ def gave_up(slot: Slot) -> Note:
     fix = slot.trouble.fix if slot.trouble else ""
     text = f"{detail}; the last good token is past its life. {fix}"
     return Note(Level.ERROR, "halted", text, slot.id)
+
+
+def forgotten(slot: Slot) -> Note:
+    """A token was dropped by hand."""
+    return Note(Level.WARNING, "forgotten", "forgotten by order; no longer served", slot.id)
+
+
+def secret_refused(slot: Slot, now: Now) -> Note:
+    """USPS refused the changed secret, while the token of the one before is still good."""
+    left = span(schedule.spent_at(slot.token, now) - now.boot) if slot.token else "0 s"
+    text = f"secret refused: the old token is good for {left}"
+    return Note(Level.ERROR, "secret_refused", text, slot.id)
 
 
 def secret_changed(slot: Slot) -> Note:

@@ -1,7 +1,7 @@
 """What moves a slot from phase to phase, and why it wants its next attempt.
 
     IDLE      nothing under way; wants an attempt when the token is missing, due, reported,
-              doubted by the clocks, or when a changed secret wants proof
+              doubted by the clocks, ordered by hand, or when a changed secret wants proof
     FETCHING  one flight, by its number; a result with another number is void
     WAITING   the last attempt failed and another is worth it, not before a deadline
     HALTED    USPS said no and a person must act; asked again by slow probes, or at once when
@@ -52,6 +52,7 @@ class Cause(enum.StrEnum):
     MISSING = "missing"
     DUE = "due"
     RETRY = "retry"
+    ORDERED = "ordered"
     REPORTED = "reported"
     CLOCK = "clock"
     PROOF = "proof"
@@ -64,6 +65,7 @@ NEEDS: Final = {
     Cause.MISSING: FIRST,
     Cause.DUE: FIRST,
     Cause.RETRY: RETRY,
+    Cause.ORDERED: EXTRA,
     Cause.REPORTED: EXTRA,
     Cause.CLOCK: EXTRA,
     Cause.PROOF: EXTRA,

@@ -54,6 +54,8 @@ class Planner:
     windows: dict[BudgetKey, HourWindow] = field(default_factory=dict)
     paced_at: dict[str, float] = field(default_factory=dict)
     """Per app, when the last payment attempt started."""
+    attempt_floor: int = 0
+    """The highest number of an attempt of a slot that is gone."""
     siblings: dict[str, list[Slot]] = field(init=False, default_factory=dict)
     """Per app, its payment slots; they do not change under a planner."""
 
@@ -68,17 +70,24 @@ class Planner:
                 self._bearers[slot.id.app] = slot
             else:
                 self.siblings[slot.id.app].append(slot)
-        for app in self.apps.values():
-            for endpoint in Endpoint:
-                self._open(app.key(endpoint), app.calls_per_hour)
+        self._open_windows()
         self._window_of = {
             slot: self.windows[self.apps[slot.app].key(endpoint_of(slot))] for slot in self.slots
         }
 
-    def _open(self, key: BudgetKey, limit: int) -> None:
-        window = self.windows.setdefault(key, HourWindow(limit))
-        # Apps may share a client id; the more careful of them speaks for all.
-        window.limit = min(window.limit, limit)
+    def _open_windows(self) -> None:
+        limits: dict[BudgetKey, int] = {}
+        for app in self.apps.values():
+            for endpoint in Endpoint:
+                key = app.key(endpoint)
+                # Apps may share a client id; the more careful of them speaks for all.
+                limits[key] = min(limits.get(key, app.calls_per_hour), app.calls_per_hour)
+        for key, limit in limits.items():
+            self.windows.setdefault(key, HourWindow(limit)).limit = limit
+
+    def highest_attempt(self) -> int:
+        """The highest number an attempt was ever given, by this planner or one before."""
+        return max(self.attempt_floor, *(slot.attempt for slot in self.slots.values()))
 
     def window(self, slot: SlotId) -> HourWindow:
         """The hour that calls for this slot count against."""

@@ -1,5 +1,6 @@
 """What callers were last told of each slot, to notice when that has changed."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,6 +27,10 @@ class Publisher:
 
     _told: dict[SlotId, Seen] = field(default_factory=dict)
 
+    def forget_all_but(self, slots: Container[SlotId]) -> None:
+        """Drop what was told of slots that are gone."""
+        self._told = {slot: seen for slot, seen in self._told.items() if slot in slots}
+
     def changes(self, slot: Slot, now: Now) -> list[Command]:
         """What to say of this slot now: nothing, while nothing has changed."""
         freshness = slot.freshness(now)
@@ -36,6 +41,6 @@ class Publisher:
             return []
         self._told[slot.id] = seen
         out: list[Command] = [Publish(slot.id)]
-        if before is not None and before.freshness is not freshness:
+        if before is not None and before.freshness is not freshness and not slot.dormant(now):
             out += notes.freshness_changed(slot, freshness)
         return out

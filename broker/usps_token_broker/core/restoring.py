@@ -95,6 +95,7 @@ def restore(slot: Slot, saved: SavedSlot, translation: Translation) -> list[Note
     slot.trouble = _trouble(saved.trouble) if saved.trouble else None
     slot.guard.seconds = _bounded(saved.guard_seconds, 0.0, schedule.GUARD_CEILING_SECONDS)
     slot.guard.until_at = translation.ahead(saved.guard_until_at, slot.guard.seconds)
+    slot.asked_at = None if saved.asked_at is None else translation.past(saved.asked_at)
     _restore_phase(slot, saved, translation)
     return _restore_token(slot, saved, translation)
 

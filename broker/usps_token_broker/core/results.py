@@ -73,13 +73,17 @@ class Results:
             window.refund(slot.charged_at)
         window.hold(now.boot + schedule.obeyed_retry_after(failure.retry_after_seconds))
         asked_with = failure.asked_with or slot.asked_with
+        was_proof = slot.cause is Cause.PROOF
         slot.failed(failure, asked_with, draw, now)
         if asked_with != slot.basis and (slot.halted() or failure.kind is FailureKind.REFUSED):
             # The secret changed while the flight was out: what was refused is no longer in use.
             slot.plan_anew()
         if failure.kind is FailureKind.BEARER_REFUSED and slot.phase is Phase.WAITING:
             payments.doubt_bearer(slot, self.planner.bearer_of(slot), now)
-        return [notes.failed(slot, failure, max(slot.retry_at, window.floor_at), now)]
+        out = [notes.failed(slot, failure, max(slot.retry_at, window.floor_at), now)]
+        if was_proof and slot.halted() and slot.servable(now):
+            out.append(notes.secret_refused(slot, now))
+        return out
 
     def _note_skew(self, slot: Slot, skew_seconds: float | None) -> None:
         if skew_seconds is not None:

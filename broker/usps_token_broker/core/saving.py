@@ -82,6 +82,7 @@ def _slot(slot: Slot, app: AppPlan) -> SavedSlot:
         guard_until_at=slot.guard.until_at,
         guard_seconds=slot.guard.seconds,
         trouble=_trouble(slot.trouble) if slot.trouble else None,
+        asked_at=slot.asked_at,
     )
 
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from usps_token_broker.core import schedule
+from usps_token_broker.core.credentials import Standing, standing
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.phases import Cause
 from usps_token_broker.core.planning import Planner
 from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.trouble import Trouble
-from usps_token_broker.core.values import Endpoint, Freshness, Now, Phase, SlotId, Token
+from usps_token_broker.core.values import BEARER, Endpoint, Freshness, Now, Phase, SlotId, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class SlotView:
     required: bool
     degraded: bool
     suspect: bool
+    dormant: bool
+    """Kept for those who ask, and nobody asked in a day."""
     serial: int | None
     issued_at: float | None
     expires_at: float | None
@@ -67,6 +70,7 @@ class AppView:
     plan: AppPlan
     slots: tuple[SlotView, ...]
     windows: tuple[WindowView, ...]
+    secret: Standing
     skew_seconds: float | None
 
 
@@ -118,6 +122,7 @@ def take(
                     if slot.id.app == plan.name
                 ),
                 windows=_windows(planner, plan, now),
+                secret=standing(planner.slots[SlotId(plan.name, BEARER)]),
                 skew_seconds=skew_seconds.get(plan.name),
             )
             for plan in planner.apps.values()
@@ -144,6 +149,7 @@ def _slot(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView
         required=required,
         degraded=slot.degraded(freshness, now),
         suspect=slot.suspect,
+        dormant=slot.dormant(now),
         serial=slot.token.serial if slot.token else None,
         issued_at=slot.token.sent_at.boot + to_wall if slot.token else None,
         expires_at=served.expires_at if served else None,
@@ -151,16 +157,18 @@ def _slot(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView
         use_until=served.expires_at - served.buffer_seconds if served else None,
         renew_at=slot.token.renew_at + to_wall if slot.token else None,
         next_attempt_at=start.at + to_wall if start else None,
-        next_attempt_why=_why(slot, start.cause if start else None),
+        next_attempt_why=_why(slot, start.cause if start else None, now),
         trouble=slot.trouble,
         attempts_left=slot.bucket.left(now.boot, slot.life_seconds),
         scopes=slot.token.scopes if slot.token else None,
     )
 
 
-def _why(slot: Slot, cause: Cause | None) -> str:
+def _why(slot: Slot, cause: Cause | None, now: Now) -> str:
     if cause is not None:
         return cause.value
     if slot.phase is Phase.FETCHING:
         return "under way"
+    if slot.dormant(now):
+        return "when asked for"
     return "next bearer" if slot.halted() else "bearer first"

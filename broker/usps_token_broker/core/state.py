@@ -68,6 +68,7 @@ class SavedSlot:
     guard_until_at: float = 0.0
     guard_seconds: float = 0.0
     trouble: SavedTrouble | None = None
+    asked_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
