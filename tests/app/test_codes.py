@@ -113,6 +113,8 @@ BY_THE_APP = {
     Code.RESTARTING: restarting,
 }
 BY_OTHER_APPS = {Code.PAYMENT_NOT_CONFIGURED, Code.BUDGET_EXHAUSTED, Code.FORBIDDEN}
+BY_A_RELOAD = {Code.CONFIG_INVALID}
+"""In test_reload_command."""
 BY_THE_SERVER = {Code.TOO_LARGE, Code.TOO_MANY_REQUESTS}
 COMES_BACK = {
     Code.UPSTREAM_UNAVAILABLE,
@@ -135,7 +137,7 @@ def check(answer, code):
 
 def test_every_code_is_provoked_here():
     """A new code wants a test that meets it."""
-    assert set(BY_THE_APP) | BY_OTHER_APPS | BY_THE_SERVER == set(Code)
+    assert set(BY_THE_APP) | BY_OTHER_APPS | BY_THE_SERVER | BY_A_RELOAD == set(Code)
 
 
 @pytest.mark.parametrize("code", BY_THE_APP)

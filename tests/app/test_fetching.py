@@ -14,9 +14,10 @@ from usps_token_broker.app.fetching import (
 )
 from usps_token_broker.core.commands import Fetch
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
-from usps_token_broker.core.values import Endpoint, Secret, SlotId
+from usps_token_broker.core.values import AccountId, Endpoint, Secret, SlotId
 
 pytestmark = pytest.mark.anyio
+ACCOUNT = AccountId("apis.usps.com", "the-id")
 ROLES = ({"roleName": "PAYER"},)
 
 
@@ -46,12 +47,12 @@ class Upstream:
 
 
 def bearer_fetch():
-    return Fetch(SlotId("default", "bearer"), 1, Endpoint.TOKEN)
+    return Fetch(SlotId("default", "bearer"), 1, Endpoint.TOKEN, ACCOUNT)
 
 
 def make(read, upstream):
     seen = []
-    account = Account("the-id", "apis.usps.com", read, upstream, {"payment-eu": ROLES})
+    account = Account(ACCOUNT, SecretReader(read), upstream, {"payment-eu": ROLES})
     return Fetching({"default": account}, lambda *told: seen.append(told)), seen, account
 
 
@@ -73,7 +74,9 @@ async def test_a_payment_is_fetched_with_the_bearer_and_its_own_roles():
     upstream = Upstream()
     fetching, seen, _ = make(lambda: pytest.fail("no need to read it"), upstream)
     await fetching.load()
-    command = Fetch(SlotId("default", "payment-eu"), 1, Endpoint.PAYMENT_AUTHORIZATION, Secret("b"))
+    command = Fetch(
+        SlotId("default", "payment-eu"), 1, Endpoint.PAYMENT_AUTHORIZATION, ACCOUNT, Secret("b")
+    )
     assert isinstance(await fetching.fetch(command), Grant)
     assert upstream.asked == [("b", ROLES)]
     assert seen == []
@@ -181,7 +184,7 @@ async def test_nothing_shows_the_secret():
     await fetching.load()
     outcome = await fetching.fetch(bearer_fetch())
     command = Fetch(
-        SlotId("default", "payment"), 1, Endpoint.PAYMENT_AUTHORIZATION, Secret("canary")
+        SlotId("default", "payment"), 1, Endpoint.PAYMENT_AUTHORIZATION, ACCOUNT, Secret("canary")
     )
     shown = f"{account!r} {fetching!r} {command!r} {outcome!r} {Secret('canary')}"
     assert "canary" not in shown

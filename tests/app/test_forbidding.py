@@ -52,7 +52,7 @@ def test_it_says_which_line_to_add():
     _, fix = said_to(1001, (100,))
     assert 'add users = ["alice"]' in fix
     assert "to [apps.default.bearer]" in fix
-    assert "restart" in fix
+    assert "usps-token-broker reload" in fix
     _, fix = said_to(1001, (SHOP,), slot=PAYMENT)
     assert "to [apps.default.payments.default]" in fix
     _, fix = said_to(1001, (SHOP,), slot=SlotId("default", "payment-eu.2"))

@@ -41,7 +41,7 @@ async def seen():
         broker.loop.post(CredentialsSeen("default", "another"))
         await anyio.sleep(DAY)
         things += [broker.loop.broker.state(broker.clock()), broker.loop, broker.shelf]
-        things += [broker.loop.broker.snapshot(broker.clock()), broker.routes, broker.table]
+        things += [broker.loop.broker.snapshot(broker.clock()), broker.door.front, broker.table]
         things += list(broker.loop.broker._slots.values())
         things.append(wire_state.decode(broker.saver.payload))
         yield [thing for thing in things if not hasattr(thing, "body")]

@@ -11,6 +11,8 @@ from usps_token_broker.core.events import Failed, Restored, Stopped
 from usps_token_broker.core.outcomes import FailureKind
 from usps_token_broker.core.values import Endpoint, Freshness, Phase, SlotId
 
+ACCOUNT = app_plan().account
+
 
 def ready(payments=1):
     play = Playbook(payments)
@@ -49,10 +51,12 @@ def test_a_fetch_names_its_slot_its_endpoint_and_its_attempt():
     """And for a payment the bearer to ask with."""
     play = Playbook()
     play.start()
-    assert play.flights[BEARER] == Fetch(BEARER, 1, Endpoint.TOKEN)
+    assert play.flights[BEARER] == Fetch(BEARER, 1, Endpoint.TOKEN, ACCOUNT)
     play.grant(BEARER)
     bearer = play.serving(BEARER).token.value
-    assert play.flights[PAYMENT] == Fetch(PAYMENT, 1, Endpoint.PAYMENT_AUTHORIZATION, bearer)
+    assert play.flights[PAYMENT] == Fetch(
+        PAYMENT, 1, Endpoint.PAYMENT_AUTHORIZATION, ACCOUNT, bearer
+    )
 
 
 # -- one flight, charged before it leaves ---------------------------------------------------------

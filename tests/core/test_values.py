@@ -16,6 +16,7 @@ from usps_token_broker.core.state import SavedToken
 from usps_token_broker.core.values import (
     BEARER,
     PAYMENT,
+    AccountId,
     Endpoint,
     Now,
     Secret,
@@ -31,7 +32,7 @@ HOLDERS = [
     SECRET,
     TOKEN,
     Grant(SECRET, 28_800.0),
-    Fetch(SlotId("default", BEARER), 1, Endpoint.TOKEN, SECRET),
+    Fetch(SlotId("default", BEARER), 1, Endpoint.TOKEN, AccountId("host", "client"), SECRET),
     SavedToken(SECRET, 1, "Bearer", 0.0, 0.0, 28_800.0, 23_400.0, None),
     [SECRET],
     {"token": SECRET},

@@ -11,18 +11,17 @@ import anyio
 from virtual import MemorySaver, VirtualClock, VirtualUsps
 
 from usps_token_broker.app.access import AccessTable
-from usps_token_broker.app.answers import Answers
-from usps_token_broker.app.forbidding import Forbidding
+from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.loop import Loop
-from usps_token_broker.app.plans import app_plan, slot_plans
+from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
 from usps_token_broker.app.ports import Ports
-from usps_token_broker.app.resolving import Resolver
-from usps_token_broker.app.routes import Routes
-from usps_token_broker.app.shelf import AppInfo, Shelf
-from usps_token_broker.app.status import Status
+from usps_token_broker.app.shelf import Shelf
+from usps_token_broker.app.status import Process
+from usps_token_broker.app.usage import Usage
 from usps_token_broker.config import AppSettings, Settings, SlotSettings
 from usps_token_broker.core.broker import Broker
-from usps_token_broker.core.events import CredentialsSeen, Restored
+from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored
+from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers.secret_source import EnvironmentSource
 from usps_token_broker.wire.http import Reply, Request
 
@@ -102,14 +101,34 @@ class Interface:
     """A running loop with its routes in front of it."""
 
     loop: Loop
-    shelf: Shelf
-    routes: Routes
-    table: AccessTable
+    door: Door
+    inside: Inside
+    usage: Usage
     usps: VirtualUsps
     clock: VirtualClock
     saver: MemorySaver
     alive: bool = True
     notes: list[Any] = field(default_factory=list)
+
+    @property
+    def table(self) -> AccessTable:
+        """The rules in force."""
+        return self.door.front.table
+
+    @property
+    def shelf(self) -> Shelf:
+        """The answers that lie ready."""
+        return self.door.front.shelf
+
+    def reload(self, *apps: AppSettings) -> None:
+        """Put another configuration in force, as the daemon does."""
+        settings = settings_of(apps)
+        self.usage.watched = slots_kept_active(settings)
+        self.door.put(Front(settings, self.inside))
+        plans = tuple(app_plan(each) for each in apps)
+        self.loop.post(Reloaded(plans, tuple(slot_plans(settings))))
+        for each in apps:
+            self.loop.post(CredentialsSeen(each.name, f"secret of {each.name}"))
 
     async def ask(
         self,
@@ -118,11 +137,13 @@ class Interface:
         headers: Mapping[str, str] = {},
         body: bytes = b"",
         who: Who = ADMIN,
+        *,
+        admin: bool = False,
     ) -> Answer:
-        """What this peer is answered."""
+        """What this peer is answered, over the admin socket or that for workers."""
         given = {name.lower().encode(): value.encode() for name, value in headers.items()}
         request = Request(method, target.encode(), given, body)
-        handled = self.routes.handle(request, self.table.of(*who))
+        handled = self.door.front.routes.handle(request, self.table.of(*who), admin=admin)
         return answer_of(handled if isinstance(handled, Reply) else await handled)
 
     async def get(self, target: str, headers: Mapping[str, str] = {}, who: Who = ADMIN) -> Answer:
@@ -144,34 +165,35 @@ class Interface:
         return await self.ask("POST", target, body=json.dumps(said).encode(), who=who)
 
 
+def settings_of(apps: Iterable[AppSettings]) -> Settings:
+    """A configuration of these apps."""
+    return Settings(tuple(apps), Path("/state"), Path("/socket"), "a test")
+
+
 @asynccontextmanager
 async def open_interface(*apps: AppSettings, start: bool = True) -> AsyncIterator[Interface]:
     """The interface of a daemon with these apps, until the block ends.
 
     Without `start` the loop does not run: nothing is granted, and events wait.
     """
-    settings = Settings(apps or (app(),), Path("/state"), Path("/socket"), "a test")
+    settings = settings_of(apps or (app(),))
     clock = VirtualClock()
     usps = VirtualUsps(clock)
     saver = MemorySaver()
     broker = Broker([app_plan(a) for a in settings.apps], slot_plans(settings))
-    infos = {a.name: AppInfo(a.name, a.host, a.base_url) for a in settings.apps}
-    shelf = Shelf(broker, infos, clock)
     notes: list[Any] = []
-    loop = Loop(broker, Ports(clock, lambda: 0.5, usps, saver, notes.append, shelf.drop))
-    table = AccessTable(settings.apps, OWN_UID)
-    resolver = Resolver(table.rules, Forbidding(table.rules, USERS.get, GROUPS.get))
-    status = Status(loop, clock, VERSION, resolver=resolver, alive=lambda: interface.alive)
-    routes = Routes(
-        loop=loop,
-        shelf=shelf,
-        resolver=resolver,
-        answers=Answers(loop, shelf, resolver, infos),
-        status=status,
-        boot=lambda: clock().boot,
-        buffer_seconds={a.name: a.buffer_seconds for a in settings.apps},
-    )
-    interface = Interface(loop, shelf, routes, table, usps, clock, saver, notes=notes)
+    doors: list[Door] = []
+
+    def published(slot: SlotId) -> None:
+        doors[0].drop(slot)
+
+    loop = Loop(broker, Ports(clock, lambda: 0.5, usps, saver, notes.append, published))
+    usage = Usage(lambda: clock().boot, loop.post)
+    usage.watched = slots_kept_active(settings)
+    process = Process(VERSION, clock().wall, lambda: interface.alive)
+    inside = Inside(loop, clock, OWN_UID, process, usage.note, {}, USERS.get, GROUPS.get)
+    doors.append(Door(Front(settings, inside)))
+    interface = Interface(loop, doors[0], inside, usage, usps, clock, saver, notes=notes)
     for each in settings.apps:
         loop.post(CredentialsSeen(each.name, f"secret of {each.name}"))
     loop.post(Restored(None, "boot-1"))

@@ -34,6 +34,8 @@ class Access:
     administrator: bool
     plans: dict[bytes, object] = field(default_factory=dict, compare=False, repr=False)
     """Requests of this identity that were understood before."""
+    table: "AccessTable | None" = field(default=None, compare=False, repr=False)
+    """Whose judgement this is: that of another configuration does not count."""
 
     @property
     def apps(self) -> tuple[str, ...]:
@@ -83,7 +85,7 @@ class AccessTable:
     def _judge(self, uid: int, groups: frozenset[int]) -> Access:
         administrator = is_known(uid) and uid in self._own_uids
         slots = (rule.slot for rule in self.rules if administrator or rule.admits(uid, groups))
-        return Access(uid, groups, frozenset(slots), administrator)
+        return Access(uid, groups, frozenset(slots), administrator, table=self)
 
 
 def _rules(apps: Iterable[AppSettings]) -> Iterable[Rule]:

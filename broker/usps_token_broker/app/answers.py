@@ -1,9 +1,8 @@
 """`POST /v1/answers`: what USPS told a worker, what it means, and what to do about it."""
 
-from collections.abc import Awaitable
-
 from usps_token_broker.app import problems
 from usps_token_broker.app.access import Access
+from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.loop import Loop, Question
 from usps_token_broker.app.queries import Query, payment_slot
 from usps_token_broker.app.resolving import Refused, Resolver
@@ -29,10 +28,11 @@ class Answers:
         self._resolver = resolver
         self._apps = apps
 
-    def take(self, body: bytes, query: Query, access: Access) -> Reply | Awaitable[Reply]:
+    def take(self, call: Call) -> Handled:
         """The verdict at once, or after the renewal it causes. Raises BadRequestError."""
+        query, access = call.query, call.access
         try:
-            report = decode_report(body)
+            report = decode_report(call.request.body)
         except ValueError as error:
             raise BadRequestError(
                 f"the body is not a report: {error}",

@@ -1,49 +1,48 @@
-"""The daemon: everything wired together, from an opened store and a listening socket to the end."""
+"""The daemon: everything wired together, from an opened store and listening sockets to the end."""
 
 import logging
 import signal
-from collections.abc import Awaitable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
-from usps_token_broker.app.access import Access, AccessTable
-from usps_token_broker.app.answers import Answers
-from usps_token_broker.app.fetching import Account, Fetching, SecretUnreadableError
-from usps_token_broker.app.forbidding import Forbidding
-from usps_token_broker.app.gate import Gate
+from usps_token_broker.app.accounts import Accounts
+from usps_token_broker.app.calls import Call, Handled
+from usps_token_broker.app.fetching import Fetching, read_secret
+from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.keeping import Keeper
 from usps_token_broker.app.loop import Loop
-from usps_token_broker.app.plans import app_plan, slot_plans
+from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
 from usps_token_broker.app.ports import Ports
 from usps_token_broker.app.pulse import Pulse
-from usps_token_broker.app.resolving import Resolver
-from usps_token_broker.app.routes import Routes
-from usps_token_broker.app.shelf import AppInfo, Shelf
-from usps_token_broker.app.status import Status
-from usps_token_broker.config import AppSettings, Settings
+from usps_token_broker.app.reloading import Outlook, Reloader
+from usps_token_broker.app.status import Process
+from usps_token_broker.app.telling import invalid
+from usps_token_broker.app.usage import Usage
+from usps_token_broker.config import ConfigError, Settings
 from usps_token_broker.core.broker import Broker
-from usps_token_broker.core.events import CredentialsSeen, Restored, Stopped
+from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
 from usps_token_broker.core.outcomes import Failure
-from usps_token_broker.core.values import Secret
+from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers import clock, journal
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import Peer
-from usps_token_broker.drivers.secret_source import SecretError, read_secret
-from usps_token_broker.drivers.server import Limits, Server
+from usps_token_broker.drivers.server import Handler, Limits, Server
 from usps_token_broker.drivers.signals import SignalStream
 from usps_token_broker.drivers.socket_owner import OwnedSocket
 from usps_token_broker.drivers.store import Store
-from usps_token_broker.drivers.upstream import Upstream
-from usps_token_broker.wire.http import Reply, Request
+from usps_token_broker.wire.http import Reply, json_reply
+from usps_token_broker.wire.messages import PeerMessage, encode
 
 log = logging.getLogger(journal.LOGGER)
 
 GRACE_SECONDS: Final = 5.0
 """How long accepted requests and calls to USPS may take to finish once the daemon is to end."""
 
+_ADMIN_LIMITS: Final = Limits(connections=64, connections_per_uid=64)
 _LOOK_SECONDS: Final = 10.0
 _EX_TEMPFAIL: Final = 75
 _EX_CONFIG: Final = 78
@@ -62,8 +61,11 @@ class Outside:
     """What `run` opened before: the daemon uses it and `run` closes it."""
 
     settings: Settings
+    load: Callable[[], Settings]
+    """Reads the configuration again. Blocks; raises ConfigError."""
     store: Store
     socket: OwnedSocket
+    admin: OwnedSocket
     descriptors: int
     """How many files this process may open."""
     environ: Mapping[str, str]
@@ -71,7 +73,7 @@ class Outside:
     version: str
     notifier: Notifier
     signals: SignalStream
-    """SIGHUP reads secrets again; any other ends the daemon."""
+    """SIGHUP reloads; any other ends the daemon."""
 
 
 class Daemon:
@@ -82,19 +84,26 @@ class Daemon:
         settings = outside.settings
         self._pulse = Pulse(clock.running)
         self._keeper = Keeper(outside.store)
-        self._broker = Broker([app_plan(app) for app in settings.apps], slot_plans(settings))
-        infos = {app.name: AppInfo(app.name, app.host, app.base_url) for app in settings.apps}
-        self._shelf = Shelf(self._broker, infos, clock.now)
-        accounts = {app.name: self._account(app) for app in settings.apps}
-        self._fetching = Fetching(accounts, self._credentials_seen)
-        self._loop = Loop(self._broker, self._ports())
-        table = AccessTable(settings.apps, outside.uid)
-        forbidding = Forbidding(table.rules)
-        self._gate = Gate(table, forbidding)
-        self._routes = self._make_routes(infos, Resolver(table.rules, forbidding))
-        self._reread = anyio.Event()
-        self._server: Server[Peer] | None = None
+        broker = Broker([app_plan(app) for app in settings.apps], slot_plans(settings))
+        accounts = Accounts(outside.environ, outside.uid)
+        self._fetching = Fetching(accounts.make(settings), self._credentials_seen)
+        self._loop = Loop(broker, self._ports())
+        self._usage = Usage(clock.boot, self._loop.post)
+        self._usage.watched = slots_kept_active(settings)
+        self._inside = self._make_inside()
+        self._door = Door(Front(settings, self._inside))
+        self._reloader = Reloader(
+            settings,
+            load=outside.load,
+            make_accounts=accounts.make,
+            apply=self._apply,
+            loop=self._loop,
+            clock=clock.now,
+        )
+        self._hung_up = anyio.Event()
+        self._servers: list[Server[Peer]] = []
         self._problem: StartError | None = None
+        self._tasks: TaskGroup | None = None
 
     def _ports(self) -> Ports:
         return Ports(
@@ -103,58 +112,36 @@ class Daemon:
             fetcher=self._fetching,
             saver=self._keeper,
             journal=journal.write,
-            published=self._shelf.drop,
+            published=self._published,
             beats=self._pulse.beat,
         )
 
-    def _make_routes(self, infos: dict[str, AppInfo], resolver: Resolver) -> Routes:
-        version = self._outside.version
-        return Routes(
+    def _make_inside(self) -> Inside:
+        process = Process(self._outside.version, clock.now().wall, self._pulse.alive, self._peers)
+        return Inside(
             loop=self._loop,
-            shelf=self._shelf,
-            resolver=resolver,
-            answers=Answers(self._loop, self._shelf, resolver, infos),
-            status=Status(
-                self._loop, clock.now, version, resolver=resolver, alive=self._pulse.alive
-            ),
-            boot=clock.boot,
-            buffer_seconds={a.name: a.buffer_seconds for a in self._outside.settings.apps},
+            clock=clock.now,
+            own_uid=self._outside.uid,
+            process=process,
+            used=self._usage.note,
+            handlers={"reload": self._reload_call},
         )
 
-    def _account(self, app: AppSettings) -> Account:
-        def read() -> Secret:
-            try:
-                return read_secret(app.secret, self._outside.environ, uid=self._outside.uid)
-            except SecretError as error:
-                raise SecretUnreadableError(str(error)) from None
-
-        return Account(
-            client_id=app.client_id,
-            host=app.host,
-            read_secret=read,
-            upstream=Upstream(
-                app.base_url,
-                app.timeout_seconds,
-                wall=lambda: clock.now().wall,
-                proxy=app.proxy,
-                ca_file=str(app.ca_file) if app.ca_file else None,
-            ),
-            roles={payment.name: payment.roles for payment in app.payments},
-        )
+    def _published(self, slot: SlotId) -> None:
+        self._door.drop(slot)
 
     def _credentials_seen(self, app: str, fingerprint: str) -> None:
         self._loop.post(CredentialsSeen(app, fingerprint))
 
-    def _handle(self, request: Request, peer: Peer) -> Reply | Awaitable[Reply]:
-        access = peer.access
-        assert isinstance(access, Access)  # noqa: S101 - the gate has put it there
-        return self._routes.handle(request, access)
+    def _peers(self) -> list[PeerMessage]:
+        return [PeerMessage(*row) for server in self._servers[:1] for row in server.by_uid()]
 
     # -- the run ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve until told to end. Raises StartError when it cannot start or go on."""
         async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
             tasks.start_soon(self._obey, tasks.cancel_scope)
             self._problem = await self._read_secrets_at_first()
             if self._problem is None:
@@ -167,57 +154,89 @@ class Daemon:
     async def _serve(self, tasks: TaskGroup) -> None:
         """Begin: what was saved is served at once; USPS is called once httpx is there."""
         self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
-        self._server = self._make_server()
+        self._servers = [
+            self._make_server(self._outside.socket, self._door.handle, Limits()),
+            self._make_server(self._outside.admin, self._door.handle_admin, _ADMIN_LIMITS),
+        ]
         tasks.start_soon(self._loop.run)
-        await tasks.start(self._server.run)
+        for server in self._servers:
+            await tasks.start(server.run)
         tasks.start_soon(self._watch, tasks.cancel_scope)
-        tasks.start_soon(self._reread_secrets)
+        tasks.start_soon(self._reload_when_hung_up)
         self._say_ready()
         log.info("serving tokens on %s", self._outside.socket.path)
         await self._fetching.load()
 
-    def _make_server(self) -> Server[Peer]:
+    def _make_server(
+        self, owned: OwnedSocket, handler: Handler[Peer], limits: Limits
+    ) -> Server[Peer]:
         return Server(
-            self._outside.socket.listener,
-            self._handle,
-            self._gate.judge,
-            Limits().within(self._outside.descriptors),
-            identify=self._gate.identify,
-            look_up_groups=self._gate.look_up,
+            owned.listener,
+            handler,
+            self._door.judge,
+            limits.within(self._outside.descriptors),
+            identify=self._door.identify,
+            look_up_groups=self._door.look_up,
         )
 
     def _say_ready(self) -> None:
         self._outside.notifier.ready(f"serving {self._outside.socket.path}")
 
     async def _read_secrets_at_first(self) -> StartError | None:
-        for app in self._outside.settings.apps:
-            secret = await self._fetching.read_secret(app.name)
+        for app, account in self._fetching.accounts.items():
+            secret = await read_secret(app, account)
             if isinstance(secret, Failure):
                 text = f"{secret.detail}. Put that right and start the broker again"
                 return StartError(text, _EX_CONFIG)
+            self._fetching.see(app, account, secret)
         return None
 
     async def _obey(self, scope: anyio.CancelScope) -> None:
         async for number in self._outside.signals:
             if number is signal.SIGHUP:
-                self._reread.set()
+                self._hung_up.set()
                 continue
             log.info("told to end by %s", number.name)
             await self._end(scope)
             return
 
-    async def _reread_secrets(self) -> None:
-        """On each SIGHUP, or once for many: the secrets. Reading may hang; ending must not wait."""
+    # -- reload -----------------------------------------------------------------------------------
+
+    async def _reload_when_hung_up(self) -> None:
+        """On each SIGHUP, or once for many. Reading may hang; ending must not wait."""
         while True:
-            await self._reread.wait()
-            self._reread = anyio.Event()
-            self._outside.notifier.reloading(clock.monotonic_usec())
-            for app in self._outside.settings.apps:
-                secret = await self._fetching.read_secret(app.name)
-                if isinstance(secret, Failure):
-                    log.error("%s; the one read before stays in force", secret.detail)
-            log.info("secret files read again; other configuration changes need a restart")
+            await self._hung_up.wait()
+            self._hung_up = anyio.Event()
+            await self._reload(0.0)
+
+    def _reload_call(self, call: Call) -> Handled:
+        return self._reload(call.query.wait)
+
+    async def _reload(self, wait_seconds: float) -> Reply:
+        """Reload, and say how it went: to the service manager, to the log, and as a reply."""
+        self._outside.notifier.reloading(clock.monotonic_usec())
+        try:
+            return json_reply(200, encode(await self._reloader.reload(wait_seconds)))
+        except ConfigError as error:
+            _complain(error)
+            return invalid(error)
+        finally:
             self._say_ready()
+
+    def _apply(self, outlook: Outlook) -> None:
+        """Put another configuration in force, between one event and the next."""
+        settings = outlook.settings
+        self._usage.watched = slots_kept_active(settings)
+        self._fetching.accounts = outlook.accounts
+        self._door.put(Front(settings, self._inside))
+        plans = tuple(app_plan(app) for app in settings.apps)
+        self._loop.post(Reloaded(plans, tuple(slot_plans(settings))))
+        for app, secret in outlook.secrets.items():
+            self._fetching.see(app, outlook.accounts[app], secret)
+        assert self._tasks is not None  # noqa: S101 - reloads come while it runs
+        self._tasks.start_soon(self._fetching.load)
+
+    # -- the end ----------------------------------------------------------------------------------
 
     async def _end(self, scope: anyio.CancelScope) -> None:
         """Answer all who wait, take in what USPS is just granting, save, and leave."""
@@ -226,8 +245,8 @@ class Daemon:
         with anyio.move_on_after(GRACE_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._loop.landed)
-                if self._server is not None:
-                    tasks.start_soon(self._server.stop, GRACE_SECONDS)
+                for server in self._servers:
+                    tasks.start_soon(server.stop, GRACE_SECONDS)
         await self._loop.saved()
         scope.cancel()
 
@@ -248,3 +267,9 @@ class Daemon:
                 )
                 await self._end(scope)
                 return
+
+
+def _complain(error: ConfigError) -> None:
+    for problem in error.problems:
+        log.error("not reloaded: %s", " ".join(str(problem).split()))
+    log.error("the configuration before stays in force, all of it")

@@ -1,7 +1,7 @@
 """One attempt at USPS for the loop: reads the secret anew, calls, and never raises."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import anyio
@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from usps_token_broker.core.commands import Fetch
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
-from usps_token_broker.core.values import Endpoint, Secret, SlotId
+from usps_token_broker.core.values import AccountId, Endpoint, Secret
 
 READ_SECONDS: Final = 5.0
 """How long reading a secret may take. A file on a network share can hang for ever."""
@@ -34,29 +34,11 @@ class UpstreamCalls(Protocol):
         """`POST /payments/v3/payment-authorization`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """How to ask for the tokens of one app.
-
-    `read_secret` may block; it raises SecretUnreadableError.
-    """
-
-    client_id: str
-    host: str
-    read_secret: Callable[[], Secret]
-    upstream: UpstreamCalls
-    roles: Mapping[str, Roles]
-    """By slot name."""
-
-    def fingerprint(self, secret: Secret) -> str:
-        """Names these credentials, one way."""
-        return secret.fingerprint(self.host, self.client_id)
-
-
 class SecretReader:
     """Reads a secret in a thread, one read at a time.
 
     A read that hangs is left behind, and no other is begun beside it: threads would pile up.
+    `read` may block; it raises SecretUnreadableError.
     """
 
     def __init__(self, read: Callable[[], Secret], patience_seconds: float = READ_SECONDS) -> None:
@@ -84,52 +66,87 @@ class SecretReader:
             self._reading = False
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How to ask for the tokens of one app."""
+
+    id: AccountId
+    secret: SecretReader
+    upstream: UpstreamCalls
+    roles: Mapping[str, Roles]
+    """By slot name."""
+    loaded: anyio.Event = field(default_factory=anyio.Event, compare=False)
+    """Whether what a call needs is imported."""
+
+    def fingerprint(self, secret: Secret) -> str:
+        """Names these credentials, one way."""
+        return secret.fingerprint(*self.id)
+
+    async def load(self) -> None:
+        """Import what a call needs."""
+        await anyio.to_thread.run_sync(self.upstream.load, abandon_on_cancel=True)
+        self.loaded.set()
+
+
+_OUTDATED: Final = Failure(
+    FailureKind.UNREACHED,
+    Code.UPSTREAM_UNAVAILABLE,
+    "the configuration changed before the call was made",
+    "nothing to do: the broker asks anew",
+)
+
+
 class Fetching:
     """Fetches for all apps. `seen` is told the fingerprint of every secret that was read."""
 
     def __init__(self, accounts: Mapping[str, Account], seen: Callable[[str, str], None]) -> None:
-        self._accounts = accounts
+        self.accounts = accounts
+        """By the names of their apps. Those of another configuration may be put in their place."""
         self._seen = seen
-        self._readers = {name: SecretReader(a.read_secret) for name, a in accounts.items()}
-        self._loaded = {name: anyio.Event() for name in accounts}
 
     async def load(self) -> None:
         """Import what calls need. Those that are asked for meanwhile wait."""
         async with anyio.create_task_group() as tasks:
-            for name in self._accounts:
-                tasks.start_soon(self._load, name)
-
-    async def _load(self, app: str) -> None:
-        load = self._accounts[app].upstream.load
-        await anyio.to_thread.run_sync(load, abandon_on_cancel=True)
-        self._loaded[app].set()
+            for account in self.accounts.values():
+                if not account.loaded.is_set():
+                    tasks.start_soon(account.load)
 
     async def fetch(self, command: Fetch) -> Grant | Failure:
         """The outcome of one attempt."""
-        await self._loaded[command.slot.app].wait()
-        account = self._accounts[command.slot.app]
+        account = self.accounts.get(command.slot.app)
+        if account is None or account.id != command.account:
+            return _OUTDATED
+        await account.loaded.wait()
         if command.endpoint is Endpoint.TOKEN:
-            secret = await self.read_secret(command.slot.app)
-            if isinstance(secret, Failure):
-                return secret
-            outcome = await account.upstream.fetch_bearer(account.client_id, secret)
-            return replace(outcome, asked_with=account.fingerprint(secret))
+            return await self._fetch_bearer(command.slot.app, account)
+        roles = account.roles.get(command.slot.name)
+        if roles is None:
+            return _OUTDATED
         assert command.bearer is not None  # noqa: S101 - the core gives every payment its bearer
-        return await account.upstream.fetch_payment(command.bearer, self._roles(command.slot))
+        return await account.upstream.fetch_payment(command.bearer, roles)
 
-    def _roles(self, slot: SlotId) -> Roles:
-        return self._accounts[slot.app].roles[slot.name]
+    async def _fetch_bearer(self, app: str, account: Account) -> Grant | Failure:
+        secret = await read_secret(app, account)
+        if isinstance(secret, Failure):
+            return secret
+        self.see(app, account, secret)
+        outcome = await account.upstream.fetch_bearer(account.id.client_id, secret)
+        return replace(outcome, asked_with=account.fingerprint(secret))
 
-    async def read_secret(self, app: str) -> Secret | Failure:
-        """The client secret as it is now; a failure that costs no call when it cannot be read."""
-        try:
-            secret = await self._readers[app].read()
-        except SecretUnreadableError as problem:
-            return Failure(
-                FailureKind.UNREACHED,
-                Code.CREDENTIALS_REFUSED,
-                f"the client secret of app {app} cannot be read: {problem}",
-                "put that right; the broker looks again by itself within a minute",
-            )
-        self._seen(app, self._accounts[app].fingerprint(secret))
-        return secret
+    def see(self, app: str, account: Account, secret: Secret) -> None:
+        """Tell which secret was read, if the account is still the one in force."""
+        if self.accounts.get(app) is account:
+            self._seen(app, account.fingerprint(secret))
+
+
+async def read_secret(app: str, account: Account) -> Secret | Failure:
+    """The client secret as it is now; a failure that costs no call when it cannot be read."""
+    try:
+        return await account.secret.read()
+    except SecretUnreadableError as problem:
+        return Failure(
+            FailureKind.UNREACHED,
+            Code.CREDENTIALS_REFUSED,
+            f"the client secret of app {app} cannot be read: {problem}",
+            "put that right; the broker looks again by itself within a minute",
+        )

@@ -144,7 +144,7 @@ def _fix(access: Access, slot: SlotId, name: str | None) -> str:
     value = f'"{name}"' if name else str(access.uid)
     return (
         f"in the broker's configuration file, add users = [{value}], or groups = [a group of "
-        f"yours], to [{table}]; then restart the broker, which loses no token"
+        f"yours], to [{table}]; then `usps-token-broker reload`"
     )
 
 

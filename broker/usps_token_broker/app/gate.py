@@ -46,6 +46,13 @@ class Gate:
             return None
         return self._forbidding.said(access) or self._forbidding.say_by_number(access)
 
+    def access(self, peer: Peer) -> Access:
+        """What this peer may use, by the rules in force, whoever judged it before."""
+        access = peer.access
+        if isinstance(access, Access) and access.table is self._table:
+            return access
+        return self._judged(peer, peer.groups or frozenset())
+
     def _judged(self, peer: Peer, groups: frozenset[int]) -> Access:
         access = self._table.of(peer.uid, {peer.gid, *groups})
         peer.access = access

@@ -34,6 +34,7 @@ from usps_token_broker.core.events import (
     Event,
     Failed,
     Granted,
+    RenewalOrdered,
     Reported,
     Withdrawn,
     Woke,
@@ -80,6 +81,7 @@ class Loop:
         self._flights = 0
         self._landed = anyio.Event()
         self._broken: Exception | None = None
+        self._turned = anyio.Event()
         self._tasks: TaskGroup | None = None
 
     @property
@@ -139,6 +141,7 @@ class Loop:
         finally:
             self._draining = False
             self._rearmed.set()
+            self._turned.set()
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -206,11 +209,24 @@ class Loop:
         event = Reported(ask, app, give_up_at, bearer_serial, payment, payment_serial)
         return await self._put(ask, event)
 
+    async def renew(self, slot: SlotId, wait_seconds: float) -> Question:
+        """Have another token fetched by a person's order; the question that comes back is done."""
+        ask = self._next_ask()
+        give_up_at = self._clock().boot + wait_seconds
+        return await self._put(ask, RenewalOrdered(ask, slot, give_up_at))
+
+    async def until(self, condition: Callable[[], bool], patience_seconds: float) -> None:
+        """Wait for something about the core to become so, but no longer than that."""
+        with anyio.move_on_after(patience_seconds):
+            while not condition():
+                self._turned = anyio.Event()
+                await self._turned.wait()
+
     def _next_ask(self) -> int:
         self._asks += 1
         return self._asks
 
-    async def _put(self, ask: int, event: Asked | Reported) -> Question:
+    async def _put(self, ask: int, event: Asked | RenewalOrdered | Reported) -> Question:
         question = self._questions[ask] = Question()
         try:
             self.post(event)

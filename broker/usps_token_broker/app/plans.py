@@ -12,10 +12,17 @@ def app_plan(app: AppSettings) -> AppPlan:
     return AppPlan(app.name, app.host, app.client_id, policy, app.calls_per_hour)
 
 
+def slots_kept_active(settings: Settings) -> frozenset[SlotId]:
+    """The slots that are renewed only while somebody asks for them."""
+    return frozenset(plan.id for plan in slot_plans(settings) if plan.keep_active)
+
+
 def slot_plans(settings: Settings) -> list[SlotPlan]:
     """All slots of all apps."""
     return [
-        SlotPlan(SlotId(app.name, slot.name), slot.roles_fingerprint, slot.required)
+        SlotPlan(
+            SlotId(app.name, slot.name), slot.roles_fingerprint, slot.required, slot.keep_active
+        )
         for app in settings.apps
         for slot in (app.bearer, *app.payments)
     ]

@@ -37,7 +37,7 @@ class Resolver:
                 Code.PAYMENT_NOT_CONFIGURED,
                 f"app {app} has no payment roles configured",
                 f"add [{key_path('apps', app, 'payments', 'default')}] with `roles` to the "
-                "configuration, and restart the broker",
+                "configuration, then `usps-token-broker reload`",
             )
         return problems.no_slot(access, app, name)
 

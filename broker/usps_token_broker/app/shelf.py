@@ -45,12 +45,22 @@ class Ready:
 
 
 class Shelf:
-    """The ready answers for tokens and for header sets."""
+    """The ready answers for tokens and for header sets.
 
-    def __init__(self, broker: Broker, apps: Mapping[str, AppInfo], clock: Clock) -> None:
+    `used` is told, at most once a second, of each slot that somebody took a token of.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        apps: Mapping[str, AppInfo],
+        clock: Clock,
+        used: Callable[[SlotId], None] = lambda _slot: None,
+    ) -> None:
         self._broker = broker
         self._apps = apps
         self._clock = clock
+        self._used = used
         self._ready: dict[tuple[SlotId, ...], Ready] = {}
 
     def drop(self, slot: SlotId) -> None:
@@ -108,6 +118,8 @@ class Shelf:
             etag=etag.encode(),
             scopes=servings[0].token.scopes,
         )
+        for slot in key:
+            self._used(slot)
         return ready
 
     def _token_answer(self, slot: SlotId, serving: Serving, expires_in: int) -> "Answered":

@@ -2,27 +2,43 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from usps_token_broker.app import problems
 from usps_token_broker.app.access import Access
+from usps_token_broker.app.calls import Call
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.ports import Clock
-from usps_token_broker.app.queries import Query
 from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.wire.http import Reply, json_reply
+from usps_token_broker.wire.http import ConfigProblem, Reply, json_reply
 from usps_token_broker.wire.messages import (
     AliveMessage,
     AppMessage,
     BudgetMessage,
+    PeerMessage,
     ReadyMessage,
     SlotMessage,
     StatusMessage,
     TroubleMessage,
     encode,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What there is to say of the daemon as a process."""
+
+    version: str
+    started_at: float
+    """Unix seconds."""
+    alive: Callable[[], bool]
+    """Whether the core loop makes progress."""
+    peers: Callable[[], list[PeerMessage]] = list
+    """Who takes what of it now."""
+
 
 Asked = Callable[[SlotView], bool]
 """Whether a question is about this slot."""
@@ -35,20 +51,23 @@ class Status:
         self,
         loop: Loop,
         clock: Clock,
-        version: str,
+        process: Process,
         *,
         resolver: Resolver,
-        alive: Callable[[], bool],
+        left_out: list[ConfigProblem],
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._version = version
+        self._version = process.version
+        self._started_at = process.started_at
+        self._alive = process.alive
+        self._peers = process.peers
         self._resolver = resolver
-        self._alive = alive
-        self._started_at = clock().wall
+        self._left_out = left_out
 
-    def status(self, access: Access, query: Query) -> Reply:
-        """`GET /v1/status`: the slots this peer may read."""
+    def status(self, call: Call) -> Reply:
+        """`GET /v1/status`: the slots this peer may read; more of it on the admin socket."""
+        access, query = call.access, call.query
         if query.app is not None and access.app(query.app) is None:
             return problems.no_app(access, query.app)
         now = self._clock()
@@ -66,14 +85,17 @@ class Status:
                 for app in snapshot.apps
                 if app.plan.name in access.apps and query.app in {None, app.plan.name}
             ],
+            peers=self._peers() if call.admin else None,
+            left_out=self._left_out if call.admin else None,
         )
         return json_reply(200, encode(message))
 
-    def ready(self, access: Access, query: Query) -> Refused:
+    def ready(self, call: Call) -> Refused:
         """`GET /readyz`: 200 when every required slot is good, of one app or all, or the one named.
 
         A required slot that this peer may not use counts, and is not named.
         """
+        access, query = call.access, call.query
         asked: Asked = _is_required
         if query.slot is not None:
             slot = self._resolver.slot(access, query, query.slot)
@@ -92,7 +114,7 @@ class Status:
             503 if failing else 200, encode(ReadyMessage(ready=not failing, not_ready=named))
         )
 
-    def alive(self) -> Reply:
+    def alive(self, _call: Call) -> Reply:
         """`GET /healthz`: 200 while the core loop makes progress."""
         alive = self._alive()
         message = AliveMessage(alive=alive, version=self._version)
@@ -123,6 +145,7 @@ def _app(app: AppView, access: Access) -> AppMessage:
         skew_seconds=app.skew_seconds,
         slots=[_slot(view) for view in app.slots if view.id in access.slots],
         budget=[BudgetMessage(w.endpoint.value, w.used, w.limit) for w in app.windows],
+        credentials=app.credentials.value,
     )
 
 
@@ -146,6 +169,7 @@ def _slot(view: SlotView) -> SlotMessage:
         attempts_left=round(view.attempts_left, 2),
         scopes=view.scopes,
         trouble=_trouble(view.trouble) if view.trouble else None,
+        dormant=view.dormant,
     )
 
 

@@ -39,6 +39,9 @@ _COMMANDS: Final = {
     "run": "be the broker: fetch, renew and serve tokens until told to end",
     "check": "read the configuration and the secrets, say what is wrong, touch nothing",
     "status": "ask the running broker how every token stands",
+    "reload": "have the running broker read configuration and secrets again, all or nothing",
+    "renew": "have the running broker fetch another token now",
+    "forget": "have the running broker drop tokens at once",
     "demo": "show it at work: simulator, broker and worker processes, no account needed",
     "simulate": "be a USPS that is not: the endpoints, quotas and faults, for tests",
 }

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from usps_token_broker.cli import paths
 from usps_token_broker.config import ConfigError, Settings, load
@@ -31,7 +31,8 @@ END_SECONDS: Final = 5.0
 
 DESCRIPTION = """\
 Be the broker. It restores the tokens it had, fetches what is missing, renews ahead of time, and
-serves on its Unix socket until SIGTERM or Ctrl-C. SIGHUP reads secret files again.
+serves on its Unix socket until SIGTERM or Ctrl-C. SIGHUP reloads the configuration and reads secret
+files again, all or nothing.
 Exit code 0: told to end; 70: a bug; 73: no socket or state directory, or another broker has them;
 75: somebody took the socket away; 78: wrong configuration, or a secret that cannot be read."""
 EPILOG = """\
@@ -63,8 +64,8 @@ def act(options: argparse.Namespace) -> int:
         log.warning("%s", warning)
     signals = SignalStream(_SIGNALS)
     try:
-        with _store(settings) as store, _socket(settings) as owned:
-            return _serve(settings, store, owned, signals)
+        with _store(settings) as store, _sockets(settings) as owned:
+            return _serve(options, settings, store, owned, signals)
     except (StoreError, SocketError) as error:
         log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
         return EX_CANTCREAT
@@ -79,7 +80,13 @@ def _remarks() -> Iterator[str]:
         )
 
 
-def _serve(settings: Settings, store: Store, owned: OwnedSocket, signals: SignalStream) -> int:
+def _serve(
+    options: argparse.Namespace,
+    settings: Settings,
+    store: Store,
+    sockets: "Sockets",
+    signals: SignalStream,
+) -> int:
     # Imported once the socket listens: a client that comes now waits in the backlog.
     import anyio  # noqa: PLC0415
 
@@ -88,8 +95,10 @@ def _serve(settings: Settings, store: Store, owned: OwnedSocket, signals: Signal
 
     outside = Outside(
         settings=settings,
+        load=lambda: load(options.config, os.environ, uid=os.getuid()),
         store=store,
-        socket=owned,
+        socket=sockets.workers,
+        admin=sockets.admin,
         descriptors=_raised_descriptor_limit(),
         environ=dict(os.environ),
         uid=os.getuid(),
@@ -147,6 +156,26 @@ def _store(settings: Settings) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+class Sockets(NamedTuple):
+    """The one for workers, and the one for the administrator."""
+
+    workers: OwnedSocket
+    admin: OwnedSocket
+
+
+@contextlib.contextmanager
+def _sockets(settings: Settings) -> Iterator[Sockets]:
+    with (
+        _socket(settings) as workers,
+        contextlib.closing(
+            OwnedSocket.bind(
+                settings.state_dir / paths.ADMIN_SOCKET, mode=0o600, directory_mode=0o700
+            )
+        ) as admin,
+    ):
+        yield Sockets(workers, admin)
 
 
 @contextlib.contextmanager

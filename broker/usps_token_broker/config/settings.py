@@ -22,10 +22,14 @@ class SlotSettings:
     groups: frozenset[int] = frozenset()
     required: bool = False
     """Whether the broker counts as not ready without it."""
+    keep_active: bool = False
+    """Whether it is renewed only while somebody asks for it."""
     roles: tuple[Mapping[str, Any], ...] = ()
     """What USPS is asked with, unchanged; empty for a bearer."""
     roles_fingerprint: str = ""
     """A one-way name of the roles, the same however their keys are ordered."""
+    file: Path | None = field(default=None, compare=False)
+    """The file of its own that it was read from, if any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,9 @@ class Broker:
         self._planner.charge(start, now)
         slot.start(start.cause, bearer, now)
         self._dirty = True
-        return Fetch(slot.id, slot.attempt, endpoint_of(slot.id), bearer.value if bearer else None)
+        account = self._planner.apps[slot.id.app].account
+        value = bearer.value if bearer else None
+        return Fetch(slot.id, slot.attempt, endpoint_of(slot.id), account, value)
 
     # -- what is asked of it --------------------------------------------------------------------
 
@@ -256,6 +258,10 @@ class Broker:
     def snapshot(self, now: Now) -> snapshot.Snapshot:
         """Everything a person may see. It holds no secret."""
         return snapshot.take(self._planner, self._required, self._results.skew_seconds, now)
+
+    def secrets_in_force(self) -> dict[str, str]:
+        """The fingerprint of each app's client secret, by the app's name."""
+        return {slot.id.app: slot.basis for slot in self._slots.values() if slot.id.is_bearer}
 
     def waiting(self) -> int:
         """How many callers wait."""

@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.core.values import Endpoint, Secret, SlotId
+from usps_token_broker.core.values import AccountId, Endpoint, Secret, SlotId
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,8 @@ class Fetch:
     slot: SlotId
     attempt: int
     endpoint: Endpoint
+    account: AccountId
+    """For whom: a token must not reach another host because an app's name moved meanwhile."""
     bearer: Secret | None = None
 
 

@@ -37,6 +37,7 @@ class Code(enum.StrEnum):
     PAYMENT_NOT_CONFIGURED = "payment_not_configured"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONFIG_INVALID = "config_invalid"
     TOO_MANY_REQUESTS = "too_many_requests"
     CREDENTIALS_REFUSED = "credentials_refused"
     PAYMENT_REFUSED = "payment_refused"

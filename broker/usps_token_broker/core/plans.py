@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from usps_token_broker.core.budget import BudgetKey
 from usps_token_broker.core.schedule import LifePolicy
-from usps_token_broker.core.values import Endpoint, SlotId
+from usps_token_broker.core.values import AccountId, Endpoint, SlotId
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,10 @@ class AppPlan:
         """Whose quota a call to this endpoint counts against."""
         return BudgetKey(self.host, self.client_id, endpoint)
 
-    def is_same_account(self, other: "AppPlan") -> bool:
-        """Whether USPS takes both for one application: names are ours alone."""
-        return (self.host, self.client_id) == (other.host, other.client_id)
+    @property
+    def account(self) -> AccountId:
+        """What USPS knows it by."""
+        return AccountId(self.host, self.client_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def replan(
 def _stays(before: Planner, plan: SlotPlan, app: AppPlan) -> Slot | None:
     """The slot that is asked the same as before, under the new rules for it."""
     slot = before.slots.get(plan.id)
-    if slot is None or not before.apps[app.name].is_same_account(app):
+    if slot is None or before.apps[app.name].account != app.account:
         return None
     if not slot.id.is_bearer and slot.basis != plan.basis:
         return None
@@ -69,7 +69,7 @@ def _begin(before: Planner, plan: SlotPlan, app: AppPlan, highest_attempt: int) 
     # A flight of the slot before may still be out; its number must not be given again.
     slot.attempt = highest_attempt
     namesake = before.slots.get(plan.id)
-    if namesake is not None and before.apps[app.name].is_same_account(app):
+    if namesake is not None and before.apps[app.name].account == app.account:
         # Other roles are another question to USPS, but no other quota.
         slot.bucket = namesake.bucket
         slot.asked_at = namesake.asked_at

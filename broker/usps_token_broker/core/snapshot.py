@@ -70,7 +70,7 @@ class AppView:
     plan: AppPlan
     slots: tuple[SlotView, ...]
     windows: tuple[WindowView, ...]
-    secret: Standing
+    credentials: Standing
     skew_seconds: float | None
 
 
@@ -122,7 +122,7 @@ def take(
                     if slot.id.app == plan.name
                 ),
                 windows=_windows(planner, plan, now),
-                secret=standing(planner.slots[SlotId(plan.name, BEARER)]),
+                credentials=standing(planner.slots[SlotId(plan.name, BEARER)]),
                 skew_seconds=skew_seconds.get(plan.name),
             )
             for plan in planner.apps.values()

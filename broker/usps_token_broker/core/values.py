@@ -91,6 +91,13 @@ PAYMENTS_SCOPE: Final = "payments"
 """The scope a bearer needs before payment-authorization answers (Payments 3.1.20)."""
 
 
+class AccountId(NamedTuple):
+    """One application as USPS knows it; names of apps are ours alone."""
+
+    host: str
+    client_id: str
+
+
 class Endpoint(enum.StrEnum):
     """The two USPS calls that only the broker makes."""
 

@@ -1,16 +1,22 @@
-"""One GET over a running broker's socket, for commands that ask how it is."""
+"""One request over a running broker's socket, for commands that ask how it is or give orders."""
 
 import http.client
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 EX_UNAVAILABLE: Final = 69
+EX_TEMPFAIL: Final = 75
 EX_NOPERM: Final = 77
+EX_CONFIG: Final = 78
 DEADLINE_SECONDS: Final = 10.0
+_REFUSED: Final = {403: EX_NOPERM}
+_REFUSED_ORDERS: Final = {403: EX_NOPERM, 422: EX_CONFIG, 502: EX_CONFIG, 503: EX_TEMPFAIL}
+"""By what a person must do: be somebody else, mend the configuration, or try again."""
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _START: Final = "see `systemctl status usps-token-broker`, or start `usps-token-broker run`"
 _OTHER: Final = "say where the broker's socket is with --socket PATH"
@@ -19,9 +25,11 @@ _OTHER: Final = "say where the broker's socket is with --socket PATH"
 class AskError(Exception):
     """The daemon gave no answer. The text says what, why and what to do."""
 
-    def __init__(self, text: str, exit_code: int) -> None:
+    def __init__(self, text: str, exit_code: int, document: dict[str, Any] | None = None) -> None:
         super().__init__(text)
         self.exit_code = exit_code
+        self.document = document
+        """What the broker said, where it did."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -39,17 +47,34 @@ def get(
     paths: list[Path], target: str, deadline_seconds: float = DEADLINE_SECONDS
 ) -> dict[str, Any]:
     """The JSON object at this target from the first socket that exists. Raises AskError."""
+    return _ask("GET", paths, target, deadline_seconds, _REFUSED)
+
+
+def post(
+    paths: list[Path], target: str, deadline_seconds: float = DEADLINE_SECONDS
+) -> dict[str, Any]:
+    """What came of an order to the first socket that exists. Raises AskError."""
+    return _ask("POST", paths, target, deadline_seconds, _REFUSED_ORDERS)
+
+
+def _ask(
+    method: str,
+    paths: list[Path],
+    target: str,
+    deadline_seconds: float,
+    exit_codes: Mapping[int, int],
+) -> dict[str, Any]:
     path = next((path for path in paths if os.path.lexists(path)), paths[-1])
     connection = _UnixConnection(path, deadline_seconds)
     try:
-        connection.request("GET", target)
+        connection.request(method, target)
         response = connection.getresponse()
         body = response.read(_MOST_BYTES)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _explained(error, path, paths) from None
     finally:
         connection.close()
-    return _understood(path, response.status, body)
+    return _understood(path, response.status, body, exit_codes)
 
 
 def _explained(error: Exception, path: Path, paths: list[Path]) -> AskError:
@@ -90,7 +115,9 @@ def _explained(error: Exception, path: Path, paths: list[Path]) -> AskError:
             )
 
 
-def _understood(path: Path, status: int, body: bytes) -> dict[str, Any]:
+def _understood(
+    path: Path, status: int, body: bytes, exit_codes: Mapping[int, int]
+) -> dict[str, Any]:
     try:
         message = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -101,5 +128,5 @@ def _understood(path: Path, status: int, body: bytes) -> dict[str, Any]:
         ) from None
     if status < http.client.BAD_REQUEST:
         return message
-    code = EX_NOPERM if status == http.client.FORBIDDEN else EX_UNAVAILABLE
-    raise AskError(f"{message.get('detail')}\n{message.get('fix')}", code)
+    code = exit_codes.get(status, EX_UNAVAILABLE)
+    raise AskError(f"{message.get('detail')}\n{message.get('fix')}", code, message)

@@ -28,6 +28,7 @@ STATUS: Final[Mapping[Code, int]] = MappingProxyType(
         Code.PAYMENT_NOT_CONFIGURED: 404,
         Code.NOT_FOUND: 404,
         Code.METHOD_NOT_ALLOWED: 405,
+        Code.CONFIG_INVALID: 422,
         Code.TOO_MANY_REQUESTS: 429,
         Code.CREDENTIALS_REFUSED: 502,
         Code.PAYMENT_REFUSED: 502,
@@ -94,6 +95,18 @@ class Reply:
         return f"<Reply {self.status}, {len(self.body)} bytes>"
 
 
+class ConfigProblem(msgspec.Struct, frozen=True):
+    """One thing to put right in a configuration."""
+
+    file: str
+    """The file, or `the environment`."""
+    key: str
+    """The full path of the key, the line, or the variable; empty for all of it."""
+    expected: str
+    found: str
+    fix: str
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """An error as RFC 9457 problem details, with a stable `code` and what to do about it.
 
@@ -110,6 +123,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     retry_after: float | None = None
     upstream_status: int | None = None
     upstream_code: str | None = None
+    problems: tuple[ConfigProblem, ...] = ()
+    """With `config_invalid`: everything that is wrong."""
 
 
 def problem(  # noqa: PLR0913 - one argument for each member of the document
@@ -121,6 +136,7 @@ def problem(  # noqa: PLR0913 - one argument for each member of the document
     retry_after: float | None = None,
     upstream_status: int | None = None,
     upstream_code: str | None = None,
+    problems: tuple[ConfigProblem, ...] = (),
 ) -> Problem:
     """A problem with the status and title that belong to `code`.
 
@@ -138,6 +154,7 @@ def problem(  # noqa: PLR0913 - one argument for each member of the document
         retry_after=retry_after,
         upstream_status=upstream_status,
         upstream_code=upstream_code,
+        problems=problems,
     )
 
 

@@ -4,6 +4,8 @@ import json
 
 import msgspec
 
+from usps_token_broker.wire.http import ConfigProblem
+
 
 class Veiled(msgspec.Struct, frozen=True):
     """A message with tokens in it, so one that does not show itself: a repr ends up in logs."""
@@ -107,6 +109,8 @@ class SlotMessage(msgspec.Struct, frozen=True):
     attempts_left: float
     scopes: tuple[str, ...] | None
     trouble: TroubleMessage | None
+    dormant: bool = False
+    """Renewed only while somebody asks for it, and nobody asked in a day."""
 
 
 class BudgetMessage(msgspec.Struct, frozen=True):
@@ -125,6 +129,16 @@ class AppMessage(msgspec.Struct, frozen=True):
     skew_seconds: float | None
     slots: list[SlotMessage]
     budget: list[BudgetMessage]
+    credentials: str = "unknown"
+    """What USPS thinks of the client secret in force: unknown, pending, accepted, refused."""
+
+
+class PeerMessage(msgspec.Struct, frozen=True):
+    """What the processes of one user take of the broker now; for administrators."""
+
+    uid: int
+    connections: int
+    waiting: int
 
 
 class StatusMessage(msgspec.Struct, frozen=True):
@@ -138,6 +152,54 @@ class StatusMessage(msgspec.Struct, frozen=True):
     waiting: int
     state_trouble: str | None
     apps: list[AppMessage]
+    peers: list[PeerMessage] | None = None
+    """On the admin socket only."""
+    left_out: list[ConfigProblem] | None = None
+    """Payment files that cannot be used; on the admin socket only."""
+
+
+class RenewalMessage(msgspec.Struct, frozen=True):
+    """`POST /v1/tokens/{slot}/renewals`: the token that is in use now."""
+
+    app: str
+    slot: str
+    outcome: str
+    serial: int
+    expires_at: float
+    expires_in: float
+
+
+class SecretMessage(msgspec.Struct, frozen=True):
+    """What came of a changed client secret: accepted, refused, or pending still."""
+
+    app: str
+    outcome: str
+    detail: str
+    good_until: float | None = None
+    """Until when the token of the secret before is served, where the new one is refused."""
+
+
+class ReloadMessage(msgspec.Struct, frozen=True):
+    """`POST /v1/reload`: what is different now."""
+
+    changed: list[str]
+    secrets: list[SecretMessage]
+    left_out: list[ConfigProblem]
+    """Payment files that cannot be used. What was read from them before stays in force."""
+    warnings: list[str]
+
+
+class ForgottenSlot(msgspec.Struct, frozen=True):
+    """A token that is no longer there."""
+
+    app: str
+    slot: str
+
+
+class ForgottenMessage(msgspec.Struct, frozen=True):
+    """`POST /v1/forget`."""
+
+    forgotten: list[ForgottenSlot]
 
 
 class ReadyMessage(msgspec.Struct, frozen=True):

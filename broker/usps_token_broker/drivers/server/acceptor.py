@@ -69,6 +69,10 @@ class Server(Generic[CallerT]):
         """How many requests wait for their reply."""
         return self._hub.ledger.waiting
 
+    def by_uid(self) -> list[tuple[int, int, int]]:
+        """Each uid that is connected, with its connections and waiting requests."""
+        return self._hub.ledger.by_uid()
+
     async def stop(self, grace_seconds: float) -> None:
         """Ends the server: what has been asked is answered, for at most `grace_seconds`.
 

@@ -83,6 +83,10 @@ class Ledger:
         """Requests that wait for their reply now."""
         return self._waiting.total()
 
+    def by_uid(self) -> list[tuple[int, int, int]]:
+        """Each uid that is connected, with its connections and waiting requests."""
+        return [(uid, count, self._waiting[uid]) for uid, count in self._connections.items()]
+
     def connect(self, uid: int) -> str | None:
         """Counts a connection, or says which limit it would pass."""
         if self._connections[uid] >= self._limits.connections_per_uid:

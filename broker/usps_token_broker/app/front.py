@@ -1,0 +1,128 @@
+"""The local interface under one configuration. A reload puts another front in its place, whole."""
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from usps_token_broker.app import forbidding
+from usps_token_broker.app.access import Access, AccessTable
+from usps_token_broker.app.admin import Admin
+from usps_token_broker.app.answers import Answers
+from usps_token_broker.app.calls import Handled, Handler
+from usps_token_broker.app.forbidding import Forbidding
+from usps_token_broker.app.gate import Gate
+from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.ports import Clock
+from usps_token_broker.app.reading import Reading
+from usps_token_broker.app.resolving import Resolver
+from usps_token_broker.app.routes import Routes
+from usps_token_broker.app.shelf import AppInfo, Shelf
+from usps_token_broker.app.status import Process, Status
+from usps_token_broker.app.telling import config_problems
+from usps_token_broker.config import Settings
+from usps_token_broker.core.values import SlotId
+from usps_token_broker.drivers.peers import Peer
+from usps_token_broker.wire.http import Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the fronts of all configurations have in common."""
+
+    loop: Loop
+    clock: Clock
+    own_uid: int
+    process: Process
+    used: Callable[[SlotId], None]
+    """Is told of tokens that are handed out."""
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+    """Calls that mean the same under every configuration, by the names of their operations."""
+    user_name: forbidding.Name = forbidding.user_name
+    group_name: forbidding.Name = forbidding.group_name
+
+
+class Door:
+    """What servers hold on to while fronts come and go."""
+
+    def __init__(self, front: "Front") -> None:
+        self.front = front
+
+    def put(self, front: "Front") -> None:
+        """Have another front answer from now on."""
+        self.front.retire(front)
+        self.front = front
+
+    def identify(self, connected: socket.socket) -> Peer:
+        """Who calls, judged by the rules in force."""
+        return self.front.gate.identify(connected)
+
+    def look_up(self, peer: Peer) -> None:
+        """What only the name service knows of who calls. Blocks."""
+        self.front.gate.look_up(peer)
+
+    def judge(self, peer: Peer) -> Reply | None:
+        """What the caller is told instead of being served, or None."""
+        return self.front.gate.judge(peer)
+
+    def handle(self, request: Request, peer: Peer) -> Handled:
+        """The reply to who calls on the socket for workers."""
+        return self.front.handle(request, peer)
+
+    def handle_admin(self, request: Request, peer: Peer) -> Handled:
+        """The reply to who calls on the admin socket."""
+        return self.front.handle(request, peer, admin=True)
+
+    def drop(self, slot: SlotId) -> None:
+        """What was made of this slot is no longer so."""
+        self.front.shelf.drop(slot)
+
+
+class Front:
+    """Everything of the local interface that goes by the configuration."""
+
+    def __init__(self, settings: Settings, inside: Inside) -> None:
+        self._inside = inside
+        loop, clock = inside.loop, inside.clock
+        infos = {app.name: AppInfo(app.name, app.host, app.base_url) for app in settings.apps}
+        self.table = AccessTable(settings.apps, inside.own_uid)
+        self.shelf = Shelf(loop.broker, infos, clock, inside.used)
+        self.forbidding = Forbidding(self.table.rules, inside.user_name, inside.group_name)
+        self.gate = Gate(self.table, self.forbidding)
+        resolver = Resolver(self.table.rules, self.forbidding)
+        left_out = config_problems(p for slot in settings.broken for p in slot.problems)
+        status = Status(loop, clock, inside.process, resolver=resolver, left_out=left_out)
+        admin = Admin(loop, resolver, clock)
+        buffers = {app.name: app.buffer_seconds for app in settings.apps}
+        self._reading = Reading(loop, self.shelf, resolver, lambda: clock().boot, buffers)
+        self.routes = Routes(
+            self._reading,
+            {
+                "reportAnswer": Answers(loop, self.shelf, resolver, infos).take,
+                "readStatus": status.status,
+                "readReadiness": status.ready,
+                "readHealth": status.alive,
+                "renewToken": admin.renew,
+                "forgetTokens": admin.forget,
+                **inside.handlers,
+            },
+        )
+
+    def handle(self, request: Request, peer: Peer, *, admin: bool = False) -> Handled:
+        """The reply to a peer that was let in, by whatever configuration."""
+        access = self.gate.access(peer)
+        if not access.slots:
+            # It was let in by other rules than those in force.
+            return self.gate.judge(peer) or self.forbidding.say_by_number(access)
+        return self.routes.handle(request, access, admin=admin)
+
+    def retire(self, successor: "Front") -> None:
+        """Let the next front judge in the end who waits here."""
+
+        async def again(request: Request, access: Access) -> Reply:
+            judged = successor.table.of(access.uid, access.groups)
+            if not judged.slots:
+                return successor.forbidding.say_by_number(judged)
+            handled = successor.routes.handle(request, judged)
+            return await handled if isinstance(handled, Awaitable) else handled
+
+        self._reading.retire(again)

@@ -1,0 +1,199 @@
+"""Another configuration in place of the one in force: all of it, or nothing."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from usps_token_broker.app.fetching import Account, read_secret
+from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.ports import Clock
+from usps_token_broker.app.telling import config_problems
+from usps_token_broker.config import ConfigError, Problem, Settings
+from usps_token_broker.config.differences import differences, fixed, keep_broken
+from usps_token_broker.core.credentials import Standing
+from usps_token_broker.core.outcomes import Failure
+from usps_token_broker.core.snapshot import AppView
+from usps_token_broker.core.values import BEARER, Phase, Secret, SlotId
+from usps_token_broker.drivers import journal
+from usps_token_broker.wire.messages import ReloadMessage, SecretMessage
+
+log = logging.getLogger(journal.LOGGER)
+
+LOAD_SECONDS: Final = 30.0
+"""How long reading the configuration may take: a name service or a network share can hang."""
+
+
+_OPEN: Final = {Standing.PENDING, Standing.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A configuration that could be put in force, and the secrets it was proved with."""
+
+    settings: Settings
+    accounts: Mapping[str, Account]
+    secrets: Mapping[str, Secret]
+
+
+class Reloader:
+    """Reads, checks and applies configurations, one at a time.
+
+    `load` may block and raises ConfigError; `apply` puts an outlook in force, without waiting.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument for each thing it goes between
+        self,
+        settings: Settings,
+        *,
+        load: Callable[[], Settings],
+        make_accounts: Callable[[Settings], Mapping[str, Account]],
+        apply: Callable[[Outlook], None],
+        loop: Loop,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._load = load
+        self._make_accounts = make_accounts
+        self._apply = apply
+        self._loop = loop
+        self._clock = clock
+        self._turn = anyio.Lock()
+
+    async def reload(self, wait_seconds: float) -> ReloadMessage:
+        """Put in force what is configured now; changed secrets get that long to be proved.
+
+        Raises ConfigError, and then nothing has changed.
+        """
+        async with self._turn:
+            outlook = await self._look()
+            changed = differences(self._settings, outlook.settings)
+            self._settings = outlook.settings
+            before = self._loop.broker.secrets_in_force()
+            self._apply(outlook)
+            new = self._loop.broker.secrets_in_force()
+        changed_secrets = [app for app in new if before.get(app) != new[app]]
+        until_at = self._clock().boot + wait_seconds
+        await self._loop.until(lambda: not self._on_trial(changed_secrets, until_at), wait_seconds)
+        message = ReloadMessage(
+            changed=changed,
+            secrets=self._outcomes(changed_secrets),
+            left_out=config_problems(p for b in outlook.settings.broken for p in b.problems),
+            warnings=list(outlook.settings.warnings),
+        )
+        _log(message)
+        return message
+
+    async def _look(self) -> Outlook:
+        settings = await self._read()
+        problems = list(fixed(self._settings, settings))
+        settings = keep_broken(self._settings, settings)
+        accounts = self._make_accounts(settings)
+        secrets: dict[str, Secret] = {}
+        for app, account in accounts.items():
+            secret = await read_secret(app, account)
+            if isinstance(secret, Failure):
+                problems.append(_unreadable(settings, app, secret))
+            else:
+                secrets[app] = secret
+        if problems:
+            raise ConfigError(problems)
+        return Outlook(settings, accounts, secrets)
+
+    async def _read(self) -> Settings:
+        with anyio.move_on_after(LOAD_SECONDS):
+            return await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
+        raise ConfigError(
+            [
+                Problem(
+                    self._settings.source.removeprefix("file "),
+                    "",
+                    f"to be read within {LOAD_SECONDS:g} s",
+                    "a disk, a share or a name service that does not answer",
+                    "see to that, then reload again",
+                )
+            ]
+        )
+
+    def _on_trial(self, apps: Iterable[str], until_at: float) -> bool:
+        """Whether USPS's word on one of these secrets may come before that instant."""
+        now, views = self._clock(), self._views()
+        latest = now.wall + until_at - now.boot
+        return any(app in views and _may_come(views[app], latest) for app in apps)
+
+    def _views(self) -> dict[str, AppView]:
+        snapshot = self._loop.broker.snapshot(self._clock())
+        return {app.plan.name: app for app in snapshot.apps}
+
+    def _outcomes(self, apps: Iterable[str]) -> list[SecretMessage]:
+        views = self._views()
+        return [self._outcome(app, views[app]) for app in apps if app in views]
+
+    def _outcome(self, app: str, view: AppView) -> SecretMessage:
+        trouble = view.slots[0].trouble
+        match view.credentials:
+            case Standing.ACCEPTED:
+                return SecretMessage(app, "accepted", "secret accepted")
+            case Standing.REFUSED:
+                good_until = self._good_until(app)
+                why = f" ({trouble.detail}). {trouble.fix}" if trouble else ""
+                held = (
+                    "there is no old token to go on with"
+                    if good_until is None
+                    else f"the old token is good until {_o_clock(good_until)}"
+                )
+                return SecretMessage(app, "refused", f"refused: {held}{why}", good_until)
+            case _:
+                text = f"not proved yet: {_why_open(view)}; the old token stays meanwhile"
+                return SecretMessage(app, "pending", text)
+
+    def _good_until(self, app: str) -> float | None:
+        now = self._clock()
+        serving = self._loop.broker.serving(SlotId(app, BEARER), now)
+        return None if serving is None else now.wall + serving.spent_boot_at - now.boot
+
+
+def _may_come(view: AppView, latest_wall: float) -> bool:
+    bearer = view.slots[0]
+    if view.credentials not in _OPEN:
+        return False
+    next_at = bearer.next_attempt_at
+    return bearer.phase is Phase.FETCHING or (next_at is not None and next_at <= latest_wall)
+
+
+def _why_open(view: AppView) -> str:
+    bearer = view.slots[0]
+    if bearer.phase is Phase.FETCHING:
+        return "USPS has not answered yet"
+    why = f"{bearer.trouble.detail}; " if bearer.trouble else ""
+    if bearer.next_attempt_at is None:
+        return f"{why}no call is planned"
+    return f"{why}the next call that the budget allows is at {_o_clock(bearer.next_attempt_at)}"
+
+
+def _unreadable(settings: Settings, app: str, failure: Failure) -> Problem:
+    return Problem(
+        settings.source.removeprefix("file "),
+        f"apps.{app}.client_secret",
+        "a secret that can be read",
+        failure.detail,
+        "the one read before stays in force until the next renewal, which reads it again",
+    )
+
+
+def _o_clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
+
+
+def _log(message: ReloadMessage) -> None:
+    changed = "; ".join(message.changed) or "nothing else is different"
+    log.info("reloaded, secret files read again: %s", changed)
+    for warning in message.warnings:
+        log.warning("%s", warning)
+    for secret in message.secrets:
+        write = log.info if secret.outcome == "accepted" else log.error
+        write("app %s: %s", secret.app, secret.detail)

@@ -1,0 +1,232 @@
+"""Every call of the local interface: its path, what it takes, and how it can be answered.
+
+The one list of them: requests are routed by it, the OpenAPI document is made of it, and the tables
+of the README are compared with it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from usps_token_broker.core.outcomes import Code
+from usps_token_broker.wire import messages
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
+LINES: Final = "application/x-ndjson"
+"""JSON objects, one a line (github.com/ndjson/ndjson-spec)."""
+METRICS: Final = "text/plain; version=0.0.4"
+"""The Prometheus text format, as exporters announce it."""
+
+ALWAYS: Final = frozenset(
+    {
+        Code.BAD_REQUEST,
+        Code.TOO_LARGE,
+        Code.FORBIDDEN,
+        Code.TOO_MANY_REQUESTS,
+        Code.NOT_READY,
+    }
+)
+"""What any call may be answered: before it is understood, or where a bug of ours is met."""
+_UPSTREAM: Final = frozenset(
+    {
+        Code.CREDENTIALS_REFUSED,
+        Code.PAYMENT_REFUSED,
+        Code.SCOPE_MISSING,
+        Code.UPSTREAM_UNAVAILABLE,
+        Code.UPSTREAM_RATE_LIMITED,
+        Code.BUDGET_EXHAUSTED,
+        Code.RESTARTING,
+    }
+)
+_NAMED: Final = frozenset({Code.UNKNOWN_APP, Code.UNKNOWN_SLOT, Code.PAYMENT_NOT_CONFIGURED})
+_SLOT: Final = "{slot}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One way to answer without a problem: a status, and the forms of the body."""
+
+    status: int
+    meaning: str
+    bodies: Mapping[str, type | None]
+    """By media type; None where it is text, empty where there is no body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call. A GET serves HEAD as well."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    answers: tuple[Answer, ...]
+    codes: frozenset[Code] = frozenset()
+    """Problems beside those that any call may be answered."""
+    query: tuple[str, ...] = ()
+    body: type | None = None
+    admin: bool = False
+    """Served on the admin socket only."""
+
+    @property
+    def all_codes(self) -> frozenset[Code]:
+        """Every problem this call may be answered."""
+        return self.codes | ALWAYS
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods it is asked by."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+
+
+def _ok(meaning: str, body: type, **forms: type | None) -> Answer:
+    return Answer(200, meaning, {JSON: body, **forms})
+
+
+_UNCHANGED: Final = Answer(304, "what the client has, by its `If-None-Match`, is still the one", {})
+
+OPERATIONS: Final = (
+    Operation(
+        "readToken",
+        "GET",
+        "/v1/tokens/{slot}",
+        "A token, as JSON or bare; waits for a flight when there is none",
+        (
+            Answer(200, "the token", {JSON: messages.TokenMessage, TEXT: None}),
+            _UNCHANGED,
+        ),
+        _NAMED | _UPSTREAM,
+        ("app", "min_valid", "wait", "scope"),
+    ),
+    Operation(
+        "readHeaders",
+        "GET",
+        "/v1/headers",
+        "One consistent set of request headers, as JSON or as lines for `curl -H @-`",
+        (
+            Answer(200, "the headers", {JSON: messages.HeadersMessage, TEXT: None}),
+            _UNCHANGED,
+        ),
+        _NAMED | _UPSTREAM,
+        ("app", "payment", "min_valid", "wait", "scope"),
+    ),
+    Operation(
+        "reportAnswer",
+        "POST",
+        "/v1/answers",
+        "What USPS answered a worker: says what it means, renews what is dead",
+        (
+            _ok(
+                "what it means, what came of it, and the headers to go on with",
+                messages.VerdictMessage,
+            ),
+        ),
+        _NAMED,
+        ("app", "wait"),
+        messages.AnswerReport,
+    ),
+    Operation(
+        "readStatus",
+        "GET",
+        "/v1/status",
+        "How every token stands that this peer may read; no secret in it",
+        (_ok("the state", messages.StatusMessage),),
+        frozenset({Code.UNKNOWN_APP}),
+        ("app",),
+    ),
+    Operation(
+        "readHealth",
+        "GET",
+        "/healthz",
+        "Whether the core loop makes progress",
+        (
+            _ok("it does", messages.AliveMessage),
+            Answer(503, "it does not", {JSON: messages.AliveMessage}),
+        ),
+    ),
+    Operation(
+        "readReadiness",
+        "GET",
+        "/readyz",
+        "Whether every required token is good, or the one named",
+        (
+            _ok("all are", messages.ReadyMessage),
+            Answer(503, "some are not", {JSON: messages.ReadyMessage}),
+        ),
+        _NAMED,
+        ("app", "slot", "min_valid"),
+    ),
+    Operation(
+        "renewToken",
+        "POST",
+        "/v1/tokens/{slot}/renewals",
+        "Another token now, within the budget; the present one stays until it is there",
+        (_ok("another token is in use", messages.RenewalMessage),),
+        _NAMED | _UPSTREAM,
+        ("app", "wait"),
+        admin=True,
+    ),
+    Operation(
+        "reload",
+        "POST",
+        "/v1/reload",
+        "Read the configuration and the secrets again, all or nothing",
+        (_ok("what has changed", messages.ReloadMessage),),
+        frozenset({Code.CONFIG_INVALID}),
+        ("wait",),
+        admin=True,
+    ),
+    Operation(
+        "forgetTokens",
+        "POST",
+        "/v1/forget",
+        "Drop tokens, and what is known against asking for others",
+        (_ok("what was dropped", messages.ForgottenMessage),),
+        _NAMED,
+        ("app", "slot"),
+        admin=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The operations at a path, by method, and the slot that the path names."""
+
+    by_method: Mapping[str, Operation]
+    slot: str = ""
+
+
+def find(path: str) -> Found | None:
+    """What is served at this path, for anybody."""
+    exact = _EXACT.get(path)
+    if exact is not None:
+        return exact
+    for pattern, by_method in _PATTERNS:
+        match = pattern.fullmatch(path)
+        if match:
+            return Found(by_method, match["slot"])
+    return None
+
+
+def paths(*, admin: bool) -> Iterator[str]:
+    """Every path there is, once, with or without those of the admin socket."""
+    return iter(dict.fromkeys(o.path for o in OPERATIONS if admin or not o.admin))
+
+
+def _by_path() -> dict[str, dict[str, Operation]]:
+    found: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        for method in operation.methods:
+            found.setdefault(operation.path, {})[method] = operation
+    return found
+
+
+_EXACT: Final = {path: Found(ops) for path, ops in _by_path().items() if _SLOT not in path}
+_PATTERNS: Final = tuple(
+    (re.compile(re.escape(path).replace(re.escape(_SLOT), "(?P<slot>[^/]+)")), ops)
+    for path, ops in _by_path().items()
+    if _SLOT in path
+)
