@@ -9,12 +9,12 @@ from dataclasses import fields, replace
 
 import pytest
 from core_watch import Watched
-from core_words import HOUR, LIFE, MINUTE, SCOPES, app_plan, failure
+from core_words import HOUR, LIFE, MINUTE, SCOPES, app_plan, failure, slot_plans
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from usps_token_broker.core.events import CredentialsSeen, Stopped
+from usps_token_broker.core.events import CredentialsSeen, Failed, Granted, Stopped
 from usps_token_broker.core.outcomes import FailureKind
 from usps_token_broker.core.state import SavedSlot, SavedState, SavedToken, SavedWindow
 from usps_token_broker.core.values import Freshness, Now, Phase, SlotId
@@ -151,6 +151,8 @@ class CoreMachine(RuleBasedStateMachine):
         self.play.run(7 * HOUR, self.play.works)
         for plan in self.play.slots:
             view = self.play.view(plan.id)
+            if view.dormant:
+                continue
             assert view.freshness in {Freshness.FRESH, Freshness.DUE}, view
             assert view.phase is not Phase.HALTED, view
             assert not view.suspect
@@ -200,6 +202,48 @@ class CoreMachine(RuleBasedStateMachine):
         self.secret = secret
         for app in self.apps:
             self.play.hears(CredentialsSeen(app.name, secret))
+
+    @rule(data=st.data(), wait=st.sampled_from([0.0, 10.0, 60.0]))
+    def a_renewal_is_ordered(self, data, wait):
+        self.play.order(self.slot(data), wait=wait)
+
+    @rule(data=st.data())
+    def a_token_is_forgotten(self, data):
+        self.play.forget(self.slot(data))
+
+    @rule(data=st.data())
+    def a_token_is_used(self, data):
+        self.play.use(self.slot(data))
+
+    @rule(data=st.data(), calls_per_hour=st.sampled_from([CALLS_PER_HOUR, CALLS_PER_HOUR + 3]))
+    def the_configuration_changes(self, data, calls_per_hour):
+        """Payment slots come and go, get other roles, or are kept in another way."""
+        slots = []
+        for app in self.apps:
+            slots += slot_plans(app.name, self.payments)[:1]
+            for plan in slot_plans(app.name, self.payments)[1:]:
+                how = data.draw(st.sampled_from(["same", "gone", "other roles", "active"]), "how")
+                if how == "gone":
+                    continue
+                basis = "other roles" if how == "other roles" else plan.basis
+                slots.append(replace(plan, basis=basis, keep_active=how == "active"))
+        apps = [replace(app, calls_per_hour=calls_per_hour) for app in self.apps]
+        self.play.reload(slots, apps)
+
+    @precondition(lambda self: self.play.lost)
+    @rule(data=st.data(), granted=st.booleans())
+    def a_lost_flight_ends(self, data, granted):
+        """Nothing comes of it, whatever has its name now."""
+        fetch = data.draw(st.sampled_from(self.play.lost), "flight")
+        self.play.lost.remove(fetch)
+        had = self.play.tokens()
+        end = (
+            Granted(fetch.slot, fetch.attempt, self.play.grants(fetch.slot), self.play.now, 0.0)
+            if granted
+            else Failed(fetch.slot, fetch.attempt, failure(FailureKind.REFUSED), 0.0)
+        )
+        self.play.hears(end)
+        assert self.play.tokens() == had
 
     @rule(secret=st.sampled_from([None, None, *SECRETS]), seconds=SPANS)
     def killed(self, secret, seconds):

@@ -40,14 +40,18 @@ from usps_token_broker.core.events import (
     CredentialsSeen,
     Event,
     Failed,
+    Forgotten,
     Granted,
+    Reloaded,
+    RenewalOrdered,
     Reported,
     Restored,
+    Used,
     Withdrawn,
     Woke,
 )
 from usps_token_broker.core.outcomes import Failure, FailureKind, Grant
-from usps_token_broker.core.plans import AppPlan
+from usps_token_broker.core.plans import AppPlan, SlotPlan
 from usps_token_broker.core.snapshot import Serving, SlotView
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import Now, Secret, SlotId
@@ -284,6 +288,27 @@ class Playbook:
         if slot.is_bearer:
             return self.report(self.serial(slot), slot=slot, wait=wait)
         return self.report(payment=self.serial(slot), slot=slot, wait=wait)
+
+    def order(self, slot: SlotId = BEARER, *, wait: float = 10.0) -> list[Command]:
+        """A person orders another token; the number of the order is `asks`."""
+        self.asks += 1
+        return self.hears(RenewalOrdered(self.asks, slot, self.now.boot + wait))
+
+    def forget(self, *slots: SlotId) -> list[Command]:
+        """A person orders these tokens gone."""
+        return self.hears(Forgotten(slots))
+
+    def use(self, slot: SlotId) -> list[Command]:
+        """A token is handed out without anybody waiting."""
+        return self.hears(Used(slot))
+
+    def reload(
+        self, slots: Iterable[SlotPlan], apps: Iterable[AppPlan] | None = None
+    ) -> list[Command]:
+        """Another configuration is in force."""
+        self.apps = self.apps if apps is None else tuple(apps)
+        self.slots = list(slots)
+        return self.hears(Reloaded(self.apps, tuple(self.slots)))
 
     # -- what is so -------------------------------------------------------------------------------
 

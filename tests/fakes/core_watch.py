@@ -1,7 +1,7 @@
 """A playbook that knows the true time, and checks after every step what the core promises."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from core_play import Playbook
@@ -10,14 +10,23 @@ from core_words import HOUR, START
 from usps_token_broker.core import schedule
 from usps_token_broker.core.budget import BudgetKey
 from usps_token_broker.core.commands import Answer, Command, Deny, Fetch, Persist, Settle
-from usps_token_broker.core.events import Asked, Event, Reported
+from usps_token_broker.core.events import (
+    Asked,
+    Event,
+    Forgotten,
+    Reloaded,
+    RenewalOrdered,
+    Reported,
+)
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import Failure, FailureKind, Grant
 from usps_token_broker.core.planning import endpoint_of
-from usps_token_broker.core.plans import AppPlan
+from usps_token_broker.core.plans import AppPlan, SlotPlan
 from usps_token_broker.core.snapshot import Serving
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import Now, Phase, SlotId, Token
+
+Question = Asked | Reported | RenewalOrdered
 
 A_HAIR = 0.001
 """What floats may differ by."""
@@ -53,7 +62,10 @@ class Watched(Playbook):
         self.births: dict[str, Birth] = {}
         self.charges: dict[BudgetKey, list[float]] = {}
         self.floors: dict[BudgetKey, float] = {}
-        self.open: dict[int, Asked | Reported] = {}
+        self.open: dict[int, Question] = {}
+        self.begun_anew: set[SlotId] = set()
+        self.lost: list[Fetch] = []
+        """Flights of slots that a reload took away or began anew."""
         self.stopped = False
         self.trusted = True
         """No number of a saved state was ever damaged."""
@@ -89,22 +101,52 @@ class Watched(Playbook):
 
     def hears(self, event: Event) -> list[Command]:
         """Tell the broker, and check everything."""
-        before = {plan.id: self.serving(plan.id) for plan in self.slots}
-        reported = {plan.id for plan in self.slots if self.slot(plan.id).reported}
+        present = [plan.id for plan in self.slots if plan.id in self.broker._slots]
+        before = {slot: self.serving(slot) for slot in present if slot not in self.begun_anew}
+        reported = {slot for slot in present if self.slot(slot).reported}
         flying = set(self.flights)
-        if isinstance(event, Asked | Reported):
+        if isinstance(event, Question):
             self.open[event.ask] = event
+        exempt = self._changed_by(event)
         out = super().hears(event)
         if any(isinstance(command, Persist) for command in out):
             self.saved_offset = self.wall_offset
         self._check_fetches(out, flying)
         self._check_questions(out)
-        self._check_good_tokens_stay(before, reported)
+        kept = {slot: was for slot, was in before.items() if slot not in exempt}
+        self._check_good_tokens_stay(kept, reported)
         for plan in self.slots:
             self._check_served(plan.id)
         self._check_wakeup()
         self._check_no_secret(out)
         return out
+
+    def reload(
+        self, slots: Iterable[SlotPlan], apps: Iterable[AppPlan] | None = None
+    ) -> list[Command]:
+        """Another configuration is in force; flights it has no use for are lost."""
+        wanted = list(slots)
+        anew = self.anew(wanted)
+        for slot in [slot for slot in self.flights if slot in anew]:
+            self.lost.append(self.flights.pop(slot))
+            self.sent_at.pop(slot)
+        self.slots = wanted
+        self.apps = self.apps if apps is None else tuple(apps)
+        self.begun_anew = anew
+        out = self.hears(Reloaded(self.apps, tuple(wanted)))
+        self.begun_anew = set()
+        return out
+
+    def anew(self, wanted: Iterable[SlotPlan]) -> set[SlotId]:
+        """The slots that do not stay what they are."""
+        bases = {plan.id: plan.basis for plan in wanted}
+        return {plan.id for plan in self.slots if bases.get(plan.id) != plan.basis}
+
+    def _changed_by(self, event: Event) -> set[SlotId]:
+        """The slots whose good token this event may take away."""
+        if isinstance(event, Forgotten):
+            return set(event.slots)
+        return set()
 
     def land(self, slot: SlotId, outcome: Grant | Failure, *, draw: float = 0.0) -> list[Command]:
         """This slot's flight ends."""
@@ -132,6 +174,7 @@ class Watched(Playbook):
     ) -> None:
         """Another process, which had these tokens before; in another boot if the number is one."""
         self.open.clear()
+        self.lost.clear()
         self.stopped = False
         same_boot, self.boot = boot == self.boot, boot
         if not same_boot and not _same(self.saved_offset, self.wall_offset):
@@ -209,7 +252,7 @@ class Watched(Playbook):
         for command in out:
             if isinstance(command, Answer | Deny | Settle):
                 event = self.open.pop(command.ask)
-                assert isinstance(event, Reported) == isinstance(command, Settle)
+                assert isinstance(event, Asked) != isinstance(command, Settle)
                 if isinstance(command, Answer) and isinstance(event, Asked):
                     self._check_answer(event)
         late = [ask for ask, event in self.open.items() if event.give_up_at <= self.now.boot]
@@ -265,7 +308,7 @@ class Watched(Playbook):
     def _needs_no_wakeup(self, slot: Slot) -> bool:
         bearer = self.slot(SlotId(slot.id.app, "bearer"))
         in_flight = Phase.FETCHING in {slot.phase, bearer.phase}
-        return in_flight or slot.halted_for_scope()
+        return in_flight or slot.halted_for_scope() or slot.dormant(self.now)
 
     def _check_no_secret(self, out: list[Command]) -> None:
         denials = [self.broker.denial(plan.id, self.now) for plan in self.slots]
