@@ -118,7 +118,7 @@ def test_an_order_that_fails_says_why():
     play.fail(BEARER, FailureKind.TRANSIENT, draw=1.0)
     play.said("settle 1 failed")
     assert "transient it was" in play.denial().detail
-    assert play.denial().retry_after_seconds == pytest.approx(5.0)
+    assert play.denial().retry_after_seconds == pytest.approx(5.0, abs=0.01)
 
 
 def test_an_order_for_a_payment_whose_bearer_lacks_the_scope_costs_no_call():

@@ -179,7 +179,7 @@ def test_another_client_id_under_the_same_name_is_another_app():
 
 
 def test_a_lower_limit_counts_what_was_sent_before():
-    """Three payment calls an hour allowed, three made: the fourth slot waits for the hour to pass."""
+    """Three payment calls an hour are allowed, three were made: the fourth slot waits."""
     play = ready(3)
     play.run(60, play.works)
     assert len(play.calls) == 4
