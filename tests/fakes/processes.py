@@ -196,6 +196,34 @@ class Home:
             response = connection.getresponse()
             return response.status, dict(response.getheaders()), response.read()
 
+    def command(
+        self, name: str, *options: str, environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """One of our commands about this configuration, run to its end."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("USPS_", "NOTIFY_"))}
+        return subprocess.run(
+            [sys.executable, "-m", "usps_token_broker", name, "--config", self.config, *options],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS * 3,
+            env={**clean, **(environ or {})},
+            check=False,
+        )
+
+    def change(self, old: str, new: str) -> None:
+        """Change some text of the configuration, which must be there once."""
+        text = self.config.read_text()
+        assert text.count(old) == 1, text
+        self.config.write_text(text.replace(old, new))
+
+    def write_secret(self, secret: str) -> None:
+        """Put another client secret into its file, whole at any instant."""
+        beside = self.folder / "client-secret.new"
+        beside.touch(0o600)
+        beside.write_text(f"{secret}\n")
+        beside.replace(self.folder / "client-secret")
+
     def token(self, slot: str = "bearer") -> dict[str, Any]:
         """A token as JSON."""
         status, _, body = self.get(f"/v1/tokens/{slot}")
