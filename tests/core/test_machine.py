@@ -74,6 +74,8 @@ class CoreMachine(RuleBasedStateMachine):
                 self.play.wait(late)
                 if self.play.next_wakeup() is not None:
                     self.play.sleep()
+                else:  # what was to be done then is overdue: the heartbeat comes
+                    self.play.wake()
 
     @rule(seconds=STEPS)
     def the_wall_clock_steps(self, seconds):

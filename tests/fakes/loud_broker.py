@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NoReturn, TextIO
 
-from usps_token_broker.app import daemon
+from usps_token_broker.app import accounts
 from usps_token_broker.cli import main
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.commands import Command
@@ -51,7 +51,7 @@ TROUBLES: dict[str, Callable[[], None]] = {
     "grant": break_at_the_first_grant,
     "save": lambda: setattr(Store, "save", hang),
     "load": lambda: setattr(Store, "load", hang),
-    "secret": lambda: setattr(daemon, "read_secret", hang),
+    "secret": lambda: setattr(accounts, "read_secret", hang),
     "imports": lambda: setattr(Upstream, "load", hang),
 }
 
