@@ -24,6 +24,7 @@ KNOWN = [
     "roles",
     "roleName",
     "required",
+    "keep",
     "calls_per_hour",
     "timeout_seconds",
     "proxy",

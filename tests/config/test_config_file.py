@@ -238,6 +238,42 @@ def test_the_bounds_themselves_are_allowed(folder, line):
     assert folder.load(app_with(line))
 
 
+# Payments that are seldom used
+
+
+def payment_with(line: str) -> str:
+    return app_with(f"[apps.default.payments.default]\n{line}\n{ROLES}")
+
+
+@pytest.mark.parametrize(
+    ("line", "keep_active"), [("", False), ('keep = "always"', False), ('keep = "active"', True)]
+)
+def test_a_payment_is_kept_always_unless_the_file_says_otherwise(folder, line, keep_active):
+    """With `active`, only while somebody asks for it."""
+    assert folder.load(payment_with(line)).apps[0].payments[0].keep_active is keep_active
+
+
+@pytest.mark.parametrize(
+    "value", ["true", '"Active"', '"never"', '""', "1", '["active"]', '{ active = "always" }']
+)
+def test_how_a_payment_is_kept_is_one_of_two_words(folder, value):
+    """Both are named, and how to write it."""
+    problem = only_problem(folder.refusal(payment_with(f"keep = {value}")))
+    assert problem.key == "apps.default.payments.default.keep"
+    assert problem.expected == '"always" or "active"'
+    assert problem.fix == 'write: keep = "active"'
+
+
+def test_a_required_token_must_be_kept(folder):
+    """The broker would be unready whenever nobody had asked for a day."""
+    problem = only_problem(folder.refusal(payment_with('required = true\nkeep = "active"')))
+    assert problem.key == "apps.default.payments.default.keep"
+    assert problem.found == '"active"'
+    assert "remove this line, or else required = true" in problem.fix
+    assert folder.load(payment_with('required = true\nkeep = "always"'))
+    assert folder.load(payment_with('required = false\nkeep = "active"'))
+
+
 # Keys
 
 
@@ -272,9 +308,14 @@ def test_an_unknown_key_is_refused_with_what_was_meant(folder, line, fix):
         ("socket_path = 1\n" + APP, "socket_path", "did you mean socket?"),
         (app_with(f"[apps.default.bearer]\n{ROLES}"), "apps.default.bearer.roles", "roles belongs"),
         (
-            app_with(f'[apps.default.payments.default]\nkeep = "active"\n{ROLES}'),
-            "apps.default.payments.default.keep",
-            "",
+            app_with('[apps.default.bearer]\nkeep = "active"'),
+            "apps.default.bearer.keep",
+            "keep belongs in [apps.NAME.payments.NAME]; the bearer is always kept",
+        ),
+        (
+            app_with(f'[apps.default.payments.default]\nkep = "active"\n{ROLES}'),
+            "apps.default.payments.default.kep",
+            "did you mean keep?",
         ),
     ],
 )

@@ -33,6 +33,25 @@ def test_a_file_comes_to_the_same_as_a_table(folder):
     assert folder.load(APP).apps == table
 
 
+def test_a_slot_knows_the_file_it_stands_in(folder):
+    """And one of the main file has none."""
+    path = folder.write(ROLES, "payments.d/x.toml")
+    slots = folder.load(f"{APP}\n[apps.default.payments.y]\n{ROLES}").apps[0].payments
+    assert {slot.name: slot.file for slot in slots} == {"payment-y": None, "payment-x": path}
+
+
+def test_a_file_may_say_that_its_slot_is_seldom_used(folder):
+    """The same key as in a table, refused beside `required` in the same words."""
+    folder.write(f'keep = "active"\n{ROLES}', "payments.d/x.toml")
+    folder.write(f'keep = "active"\nrequired = true\n{ROLES}', "payments.d/y.toml")
+    settings = folder.load(APP)
+    assert [(slot.name, slot.keep_active) for slot in settings.apps[0].payments] == [
+        ("payment-x", True)
+    ]
+    [broken] = settings.broken
+    assert [problem.key for problem in broken.problems] == ["keep"]
+
+
 def test_no_directory_is_no_slot(folder):
     """Most have none."""
     assert names(folder.load(APP)) == []

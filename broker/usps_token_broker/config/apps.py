@@ -8,6 +8,7 @@ from typing import Final
 from usps_token_broker.config.hosts import PRODUCTION, BaseUrlKind
 from usps_token_broker.config.kinds import (
     CLIENT_ID,
+    Choice,
     Flag,
     FullPath,
     Kind,
@@ -36,6 +37,8 @@ _PROXY: Final = Text(
     private=True,
 )
 _CA_FILE: Final = FullPath('"/etc/ssl/certs/proxy-ca.pem"')
+_ACTIVE: Final = "active"
+_KEEP: Final = Choice(("always", _ACTIVE), f'"{_ACTIVE}"')
 _USERS: Final = ListOf(USER)
 _GROUPS: Final = ListOf(GROUP)
 _STAND_IN: Final = EnvironmentSource("")
@@ -75,13 +78,19 @@ def read_app(name: str, table: Table, rules: Rules) -> AppSettings:
 def read_payment(name: str, table: Table) -> SlotSettings:
     """One payment slot; the one named `default` is called `payment`, others `payment-NAME`."""
     roles = table.need("roles", RolesKind(), ())
+    required = table.take("required", Flag(), default=False)
+    keep_active = table.take("keep", _KEEP, "always") == _ACTIVE
+    if required and keep_active:
+        fix = "remove this line, or else required = true: a required token must always be there"
+        table.note('"always" beside required = true', f'"{_ACTIVE}"', fix, "keep")
     slot = SlotSettings(
         name=slot_name(name),
         users=frozenset(table.take("users", _USERS, ())),
         groups=frozenset(table.take("groups", _GROUPS, ())),
-        required=table.take("required", Flag(), default=False),
+        required=required,
         roles=roles,
         roles_fingerprint=fingerprint(roles),
+        keep_active=keep_active,
     )
     table.finish()
     return slot

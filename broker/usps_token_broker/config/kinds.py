@@ -131,6 +131,20 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+    example: str
+
+    def read(self, value: object) -> str | Unfit:
+        """As it is."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        return unfit(" or ".join(f'"{word}"' for word in self.words), shown(value))
+
+
+@dataclass(frozen=True, slots=True)
 class FullPath:
     """A path from the root on."""
 

@@ -70,7 +70,7 @@ def _read(
         return None
     table = Table(str(path), values, problems)
     app = _app_of(table, apps)
-    slot = read_payment(path.stem, table)
+    slot = replace(read_payment(path.stem, table), file=path)
     if app is None:
         return None
     if any(other.name == slot.name for other in app.payments):

@@ -34,6 +34,7 @@ _HOMES: Final = {
     "groups": _SLOT,
     "required": _SLOT,
     "roles": "belongs in [apps.NAME.payments.NAME]",
+    "keep": "belongs in [apps.NAME.payments.NAME]; the bearer is always kept",
 }
 _OTHER_WORDS: Final = {
     "consumer_key": "client_id",
