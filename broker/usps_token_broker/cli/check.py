@@ -2,6 +2,7 @@
 
 import argparse
 import grp
+import math
 import os
 import pwd
 import sys
@@ -9,7 +10,16 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from usps_token_broker.cli import paths
-from usps_token_broker.config import AppSettings, ConfigError, Settings, SlotSettings, load
+from usps_token_broker.config import (
+    AppSettings,
+    ConfigError,
+    Settings,
+    SlotSettings,
+    demands,
+    load,
+)
+from usps_token_broker.core.demand import Demand, Fit
+from usps_token_broker.core.values import Endpoint
 from usps_token_broker.drivers.secret_source import SecretError, read_secret
 
 EX_CONFIG: Final = 78
@@ -60,8 +70,58 @@ def _lines(settings: Settings) -> Iterator[str]:
     for app in settings.apps:
         yield f"app        {app.name}: {app.client_id} at {app.base_url}"
         for slot in (app.bearer, *app.payments):
-            required = ", required" if slot.required else ""
-            yield f"  {slot.name:<9}for {_whom(slot)}{required}"
+            yield f"  {slot.name:<9}for {_whom(slot)}{_kept(slot)}"
+        for endpoint, wanted in demands(app):
+            yield f"  calls    {endpoint}: {_demand(wanted)}"
+            yield from (f"           {line}" for line in _hours(endpoint, wanted))
+
+
+def _kept(slot: SlotSettings) -> str:
+    if slot.keep_active:
+        return ", kept while in use"
+    return ", required" if slot.required else ""
+
+
+_FITS: Final = {
+    Fit.ENOUGH: "enough",
+    Fit.TIGHT: "too few for retries",
+    Fit.SCARCE: "too few",
+}
+
+
+def _demand(wanted: Demand) -> str:
+    many = "token" if wanted.always == 1 else "tokens"
+    days = "call" if wanted.calls_per_day == 1 else "calls"
+    return (
+        f"{wanted.always} {many}, up to {wanted.calls_per_day} {days} a day: "
+        f"{wanted.average_per_hour:.1f} an hour, {wanted.busiest_per_hour} in the busiest; "
+        f"limit {wanted.calls_per_hour}, {_FITS[wanted.fit]}"
+    )
+
+
+def _hours(endpoint: Endpoint, wanted: Demand) -> Iterator[str]:
+    """How long things take, where it is long; and who else may come."""
+    if wanted.active and wanted.fit is Fit.ENOUGH:
+        yield f"{wanted.active} more while in use: room for {wanted.room} of them at a time"
+    if endpoint is Endpoint.TOKEN or wanted.fit is Fit.SCARCE:
+        return
+    if wanted.always:
+        yield (
+            f"a start with nothing saved has them all after {_span(wanted.cold_start_seconds)}; "
+            "who is waited for goes first"
+        )
+    if wanted.retry_may_be_late:
+        yield (
+            f"a renewal that fails may find no room for {_span(wanted.retry_wait_seconds)}, since "
+            "the others fill one hour after another"
+        )
+
+
+def _span(seconds: float) -> str:
+    """Minutes, or hours in tenths."""
+    if seconds < 3600:  # noqa: PLR2004 - an hour
+        return f"{math.floor(seconds / 60) + 1} min"
+    return f"{round(seconds / 360) / 10:g} h"
 
 
 def _whom(slot: SlotSettings) -> str:

@@ -1,9 +1,11 @@
 """Configuration: a TOML file or a few environment variables, to frozen settings.
 
 `load` reads and refuses all at once. `settings` is what the others see; `problems` how errors are
-said; `kinds`, `hosts`, `people`, `roles` and `secrets` know what fits; `tables` and `files` read.
+said; `kinds`, `hosts`, `people`, `roles` and `secrets` know what fits; `tables` and `files` read;
+`budgets` tells whether the calls an hour are enough for the slots.
 """
 
+from usps_token_broker.config.budgets import demands
 from usps_token_broker.config.loading import DEFAULT_PATH, load
 from usps_token_broker.config.problems import ConfigError, Problem
 from usps_token_broker.config.settings import AppSettings, BrokenSlot, Settings, SlotSettings
@@ -16,5 +18,6 @@ __all__ = [
     "Problem",
     "Settings",
     "SlotSettings",
+    "demands",
     "load",
 ]

@@ -1,11 +1,11 @@
 """`load`: from a file or from the environment to settings, or every problem at once."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from usps_token_broker.config import hosts
+from usps_token_broker.config import budgets, hosts
 from usps_token_broker.config.apps import Rules, read_app
 from usps_token_broker.config.environment import VARIABLES, read_environment, variables_set
 from usps_token_broker.config.files import read_toml
@@ -69,7 +69,7 @@ def _from_file(path: Path, environ: Mapping[str, str], *, uid: int) -> Settings:
     if problems:
         raise ConfigError(problems)
     merged = merge(apps, path)
-    warnings = (*_remarks(apps), *merged.warnings)
+    warnings = (*_remarks(merged.apps), *merged.warnings)
     return Settings(merged.apps, state_dir, socket_path, f"file {path}", warnings, merged.broken)
 
 
@@ -131,5 +131,7 @@ def _twins(source: str, apps: Sequence[AppSettings]) -> Iterable[Problem]:
             )
 
 
-def _remarks(apps: Iterable[AppSettings]) -> Iterable[str]:
-    return filter(None, (hosts.remark(app.name, app.host) for app in apps))
+def _remarks(apps: Iterable[AppSettings]) -> Iterator[str]:
+    for app in apps:
+        yield from filter(None, [hosts.remark(app.name, app.host)])
+        yield from budgets.remarks(app)
