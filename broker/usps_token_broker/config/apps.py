@@ -5,12 +5,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from usps_token_broker.config.certificates import CertificatesKind
 from usps_token_broker.config.hosts import PRODUCTION, BaseUrlKind
 from usps_token_broker.config.kinds import (
     CLIENT_ID,
     Choice,
     Flag,
-    FullPath,
     Kind,
     ListOf,
     Span,
@@ -36,7 +36,7 @@ _PROXY: Final = Text(
     '"http://proxy.example:3128"',
     private=True,
 )
-_CA_FILE: Final = FullPath('"/etc/ssl/certs/proxy-ca.pem"')
+_CA_FILE: Final = CertificatesKind()
 _ACTIVE: Final = "active"
 _KEEP: Final = Choice(("always", _ACTIVE), f'"{_ACTIVE}"')
 _USERS: Final = ListOf(USER)
