@@ -630,6 +630,7 @@ async def test_a_proxy_that_refuses_keeps_usps_from_seeing_the_call(status):
         outcome = await fetch("https://apis.usps.com", proxy=proxy.url)
     detail = failed(outcome, FailureKind.UNREACHED)
     assert detail == f"the proxy localhost:{proxy.port} does not let the call through"
+    assert "a CONNECT to apis.usps.com:443 through without a password" in outcome.fix
 
 
 async def test_a_proxy_that_hangs_keeps_usps_from_seeing_the_call():

@@ -4,6 +4,7 @@ The texts of foreign exceptions are not passed on: h11 quotes headers in them, a
 """
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ class Route:
             return f"the proxy {_host(self.proxy)}"
         return _host(self.base_url)
 
+    @property
+    def target(self) -> str:
+        """Host and port of USPS, as a proxy is asked for them."""
+        host = _host(self.base_url)
+        return host if re.search(r":[0-9]+$", host) else f"{host}:443"
+
 
 def of_deadline(flight: Flight, route: Route) -> Failure:
     """The deadline struck."""
@@ -70,7 +77,9 @@ def of_error(error: Exception, flight: Flight, route: Route) -> Failure:
 
     if isinstance(error, httpx.ProxyError):
         return _unreached(
-            f"{route.peer} does not let the call through", "check proxy in the configuration"
+            f"{route.peer} does not let the call through",
+            f"check proxy in the configuration, and that it lets a CONNECT to {route.target} "
+            "through without a password",
         )
     if flight.stage is Stage.PREPARING or isinstance(
         error, httpx.InvalidURL | httpx.UnsupportedProtocol
