@@ -96,11 +96,39 @@ def test_http_leaves_the_machine_for_nobody_by_default(folder, host):
         ('["Simulator"]', "http://SIMULATOR"),
         ('["x", "10.0.0.1"]', "http://10.0.0.1"),
         ('["[fd00::1]"]', "http://[FD00::1]:80"),
+        ('["simulator."]', "http://simulator"),
+        ('["simulator"]', "http://simulator.:8080"),
     ],
 )
 def test_http_is_allowed_to_hosts_named_for_it(folder, allowed, url):
     """A simulator in the next container."""
     assert folder.load(with_url(url, f"allow_http_hosts = {allowed}"))
+
+
+@pytest.mark.parametrize(
+    "host", ["sub.simulator", "simulator.example", "simulator2", "simulato", "10.0.0.2"]
+)
+def test_a_host_that_is_only_like_an_allowed_one_is_not_allowed(folder, host):
+    """The whole name, and nothing below or beside it."""
+    allowed = 'allow_http_hosts = ["simulator", "10.0.0.1"]'
+    [problem] = folder.refusal(with_url(f"http://{host}", allowed)).problems
+    assert problem.found == f"http to {host}"
+
+
+def test_an_allowed_host_may_still_be_spoken_to_in_tls(folder):
+    """It is a permission, not an order."""
+    app = folder.load(with_url("https://simulator", 'allow_http_hosts = ["simulator"]')).apps[0]
+    assert app.base_url == "https://simulator"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:80"])
+def test_a_proxy_may_not_carry_what_was_not_to_leave_the_machine(folder, url):
+    """Loopback is called without TLS because nobody else can listen."""
+    proxy = 'proxy = "http://proxy.example:3128"'
+    [problem] = folder.refusal(f"{with_url(url)}\n{proxy}").problems
+    assert problem.key == "apps.default.proxy"
+    assert "over http it would read the client secret" in problem.fix
+    assert folder.load(f"{with_url(url.replace('http:', 'https:'))}\n{proxy}")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from usps_token_broker.config.certificates import CertificatesKind
-from usps_token_broker.config.hosts import PRODUCTION, BaseUrlKind
+from usps_token_broker.config.hosts import PRODUCTION, BaseUrl, BaseUrlKind
 from usps_token_broker.config.kinds import (
     CLIENT_ID,
     Choice,
@@ -18,6 +18,7 @@ from usps_token_broker.config.kinds import (
     Whole,
 )
 from usps_token_broker.config.people import GROUP, USER
+from usps_token_broker.config.problems import quoted
 from usps_token_broker.config.roles import RolesKind, fingerprint
 from usps_token_broker.config.secrets import SecretKind
 from usps_token_broker.config.settings import CALLS_PER_HOUR, AppSettings, SlotSettings
@@ -68,11 +69,23 @@ def read_app(name: str, table: Table, rules: Rules) -> AppSettings:
         timeout_seconds=table.take("timeout_seconds", _TIMEOUT, 8.0),
         bearer=_read_bearer(table.table("bearer")),
         payments=tuple(read_payment(n, t) for n, t in table.named_tables("payments")),
-        proxy=table.take("proxy", _PROXY, None),
+        proxy=_read_proxy(table, base),
         ca_file=table.take("ca_file", _CA_FILE, None),
     )
     table.finish()
     return app
+
+
+def _read_proxy(table: Table, base: BaseUrl) -> str | None:
+    proxy = table.take("proxy", _PROXY, None)
+    if proxy is not None and base.is_plain_and_local:
+        table.note(
+            "no proxy to a host of this machine",
+            f"one, and base_url = {quoted(base.url)}",
+            "remove proxy: over http it would read the client secret",
+            "proxy",
+        )
+    return proxy
 
 
 def read_payment(name: str, table: Table) -> SlotSettings:

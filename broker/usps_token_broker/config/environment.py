@@ -114,7 +114,7 @@ class _HostsKind:
         """In lower case."""
         names = [name.strip() for name in str(value).split(",")]
         hosts, faults = read_all(HTTP_HOST, names)
-        return Unfit(tuple(faults)) if faults else tuple(host.lower() for host in hosts)
+        return Unfit(tuple(faults)) if faults else tuple(host.lower().rstrip(".") for host in hosts)
 
 
 @dataclass(frozen=True, slots=True)

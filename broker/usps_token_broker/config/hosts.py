@@ -36,6 +36,11 @@ class BaseUrl(NamedTuple):
     host: str
     """With the port where it is not the scheme's own."""
 
+    @property
+    def is_plain_and_local(self) -> bool:
+        """Whether http was allowed only because calls do not leave the machine."""
+        return self.url.startswith("http:") and is_loopback(_without_port(self.host))
+
 
 PRODUCTION: Final = BaseUrl(PRODUCTION_URL, "apis.usps.com")
 
@@ -93,6 +98,10 @@ def is_loopback(host: str) -> bool:
     return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
 
 
+def _without_port(host: str) -> str:
+    return host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+
+
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
@@ -103,7 +112,7 @@ def _is_address(text: str) -> bool:
 
 def remark(app: str, host: str) -> str | None:
     """A warning about a host that is accepted but probably not meant."""
-    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+    name = _without_port(host)
     if name in _CURRENT or is_loopback(name):
         return None
     if _OLD.fullmatch(name):

@@ -86,7 +86,7 @@ def _from_environment(environ: Mapping[str, str], *, uid: int) -> Settings:
 def _read_rules(table: Table) -> Rules:
     names = table.take("allow_http_hosts", ListOf(hosts.HTTP_HOST), ())
     return Rules(
-        frozenset(name.lower() for name in names),
+        frozenset(name.lower().rstrip(".") for name in names),
         table.take("allow_readable_secret", Flag(), default=False),
     )
 
