@@ -6,6 +6,14 @@ from pathlib import Path
 import pytest
 
 SECRET = "a-secret-of-a-test"
+DEMAND = """\
+  calls    token: 1 token, 4 calls a day; 0.2 an hour, busiest 1, limit 30: enough
+  calls    payment-authorization: 60 tokens, 225 calls a day; 9.4 an hour, busiest 30, limit 30: \
+enough
+           4 more while in use: room for 84 of them at a time
+           a start with nothing saved: 1 h until all are there, those waited for first
+           a renewal that fails may find no room for 2 h: the others fill hour after hour
+ok"""
 
 
 def change(config, old, new):
@@ -92,6 +100,67 @@ def test_a_secret_that_cannot_be_used_is_78(command, config, folder, spoil, word
     assert "state  " in done.stdout
     assert "ok" not in done.stdout.splitlines()
     assert SECRET not in done.stderr
+
+
+def allow_readable(config):
+    config.write_text(f"allow_readable_secret = true\n{config.read_text()}")
+
+
+def test_a_secret_that_everybody_can_read_is_taken_when_that_is_allowed(command, config, folder):
+    """A container's orchestrator sets the mode; without the key it is refused, with the fix."""
+    (folder / "client-secret").chmod(0o644)
+    refused = command("check", "--config", config)
+    assert refused.returncode == 78
+    assert f"`chmod 600 {folder}/client-secret`" in refused.stderr
+    assert "allow_readable_secret = true" in refused.stderr
+    allow_readable(config)
+    assert command("check", "--config", config).returncode == 0
+
+
+def test_a_secret_that_the_brokers_own_group_can_read_is_taken(command, config, folder):
+    """`root:usps-token-broker 0640` is how packages lay it down."""
+    secret = folder / "client-secret"
+    os.chown(secret, -1, os.getegid())
+    secret.chmod(0o640)
+    assert command("check", "--config", config).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a foreign group")
+def test_a_secret_that_a_foreign_group_can_read_is_refused_unless_allowed(command, config, folder):
+    """Its members could read it."""
+    secret = folder / "client-secret"
+    os.chown(secret, -1, 52001)
+    secret.chmod(0o640)
+    refused = command("check", "--config", config)
+    assert refused.returncode == 78
+    assert "it is open to the group 52001 (mode 0640)" in refused.stderr
+    allow_readable(config)
+    assert command("check", "--config", config).returncode == 0
+
+
+def test_allow_readable_forgoes_the_mode_and_nothing_else(command, config, folder):
+    """An empty secret is still none."""
+    allow_readable(config)
+    (folder / "client-secret").write_text("")
+    done = command("check", "--config", config)
+    assert done.returncode == 78
+    assert "it is empty" in done.stderr
+
+
+def test_the_demand_of_the_slots_is_told_against_the_limit(command, config, folder):
+    """For each endpoint: how many, how often, in the busiest hour, and how long a start takes."""
+    (folder / "payments.d").mkdir()
+    roles = 'roles = [{ roleName = "PAYER", CRID = "1" }]\n'
+    for n in range(60):
+        (folder / "payments.d" / f"m{n}.toml").write_text(roles)
+    for n in range(4):
+        (folder / "payments.d" / f"rare{n}.toml").write_text(f'keep = "active"\n{roles}')
+    done = command("check", "--config", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [line for line in done.stdout.splitlines() if "payment-m" not in line]
+    begin = told.index(next(line for line in told if "  calls " in line))
+    assert "\n".join(told[begin:]) == DEMAND
+    assert any(line.endswith("alone, kept while in use") for line in told)
 
 
 def test_a_file_that_is_not_there(command, folder):

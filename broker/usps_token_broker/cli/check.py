@@ -93,9 +93,9 @@ def _demand(wanted: Demand) -> str:
     many = "token" if wanted.always == 1 else "tokens"
     days = "call" if wanted.calls_per_day == 1 else "calls"
     return (
-        f"{wanted.always} {many}, up to {wanted.calls_per_day} {days} a day: "
-        f"{wanted.average_per_hour:.1f} an hour, {wanted.busiest_per_hour} in the busiest; "
-        f"limit {wanted.calls_per_hour}, {_FITS[wanted.fit]}"
+        f"{wanted.always} {many}, {wanted.calls_per_day} {days} a day; "
+        f"{wanted.average_per_hour:.1f} an hour, busiest {wanted.busiest_per_hour}, "
+        f"limit {wanted.calls_per_hour}: {_FITS[wanted.fit]}"
     )
 
 
@@ -107,13 +107,13 @@ def _hours(endpoint: Endpoint, wanted: Demand) -> Iterator[str]:
         return
     if wanted.always:
         yield (
-            f"a start with nothing saved has them all after {_span(wanted.cold_start_seconds)}; "
-            "who is waited for goes first"
+            f"a start with nothing saved: {_span(wanted.cold_start_seconds)} until all are there, "
+            "those waited for first"
         )
     if wanted.retry_may_be_late:
         yield (
-            f"a renewal that fails may find no room for {_span(wanted.retry_wait_seconds)}, since "
-            "the others fill one hour after another"
+            f"a renewal that fails may find no room for {_span(wanted.retry_wait_seconds)}: "
+            "the others fill hour after hour"
         )
 
 
