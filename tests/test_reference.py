@@ -16,6 +16,7 @@ from usps_token_client import _arguments, _exits, _running, _settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+EXIT_CODE = re.compile(r"^_?EX_[A-Z]+: Final = (\d+)$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
 
 
