@@ -10,7 +10,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from usps_token_broker.app.accounts import Accounts
-from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.fetching import Fetching, read_secret
 from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.keeping import Keeper
@@ -19,10 +18,10 @@ from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
 from usps_token_broker.app.ports import Ports
 from usps_token_broker.app.pulse import Pulse
 from usps_token_broker.app.reloading import Outlook, Reloader
+from usps_token_broker.app.reloads import Reloads
 from usps_token_broker.app.status import Process
-from usps_token_broker.app.telling import invalid
 from usps_token_broker.app.usage import Usage
-from usps_token_broker.config import ConfigError, Settings
+from usps_token_broker.config import Settings
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
 from usps_token_broker.core.outcomes import Failure
@@ -34,8 +33,7 @@ from usps_token_broker.drivers.server import Handler, Limits, Server
 from usps_token_broker.drivers.signals import SignalStream
 from usps_token_broker.drivers.socket_owner import OwnedSocket
 from usps_token_broker.drivers.store import Store
-from usps_token_broker.wire.http import Reply, json_reply
-from usps_token_broker.wire.messages import PeerMessage, encode
+from usps_token_broker.wire.messages import PeerMessage
 
 log = logging.getLogger(journal.LOGGER)
 
@@ -90,19 +88,13 @@ class Daemon:
         self._loop = Loop(broker, self._ports())
         self._usage = Usage(clock.boot, self._loop.post)
         self._usage.watched = slots_kept_active(settings)
+        self._ready = f"serving {outside.socket.path}"
+        self._reloads = Reloads(self._make_reloader(accounts), outside.notifier, self._ready)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
-        self._reloader = Reloader(
-            settings,
-            load=outside.load,
-            make_accounts=accounts.make,
-            apply=self._apply,
-            loop=self._loop,
-            clock=clock.now,
-        )
-        self._hung_up = anyio.Event()
         self._servers: list[Server[Peer]] = []
         self._problem: StartError | None = None
+        self._admin_lost = False
         self._tasks: TaskGroup | None = None
 
     def _ports(self) -> Ports:
@@ -116,6 +108,16 @@ class Daemon:
             beats=self._pulse.beat,
         )
 
+    def _make_reloader(self, accounts: Accounts) -> Reloader:
+        return Reloader(
+            self._outside.settings,
+            load=self._outside.load,
+            make_accounts=accounts.make,
+            apply=self._apply,
+            loop=self._loop,
+            clock=clock.now,
+        )
+
     def _make_inside(self) -> Inside:
         process = Process(self._outside.version, clock.now().wall, self._pulse.alive, self._peers)
         return Inside(
@@ -124,7 +126,7 @@ class Daemon:
             own_uid=self._outside.uid,
             process=process,
             used=self._usage.note,
-            handlers={"reload": self._reload_call},
+            handlers={"reload": self._reloads.call},
         )
 
     def _published(self, slot: SlotId) -> None:
@@ -162,8 +164,8 @@ class Daemon:
         for server in self._servers:
             await tasks.start(server.run)
         tasks.start_soon(self._watch, tasks.cancel_scope)
-        tasks.start_soon(self._reload_when_hung_up)
-        self._say_ready()
+        tasks.start_soon(self._reloads.run)
+        self._outside.notifier.ready(self._ready)
         log.info("serving tokens on %s", self._outside.socket.path)
         await self._fetching.load()
 
@@ -179,9 +181,6 @@ class Daemon:
             look_up_groups=self._door.look_up,
         )
 
-    def _say_ready(self) -> None:
-        self._outside.notifier.ready(f"serving {self._outside.socket.path}")
-
     async def _read_secrets_at_first(self) -> StartError | None:
         for app, account in self._fetching.accounts.items():
             secret = await read_secret(app, account)
@@ -194,34 +193,11 @@ class Daemon:
     async def _obey(self, scope: anyio.CancelScope) -> None:
         async for number in self._outside.signals:
             if number is signal.SIGHUP:
-                self._hung_up.set()
+                self._reloads.hang_up()
                 continue
             log.info("told to end by %s", number.name)
             await self._end(scope)
             return
-
-    # -- reload -----------------------------------------------------------------------------------
-
-    async def _reload_when_hung_up(self) -> None:
-        """On each SIGHUP, or once for many. Reading may hang; ending must not wait."""
-        while True:
-            await self._hung_up.wait()
-            self._hung_up = anyio.Event()
-            await self._reload(0.0)
-
-    def _reload_call(self, call: Call) -> Handled:
-        return self._reload(call.query.wait)
-
-    async def _reload(self, wait_seconds: float) -> Reply:
-        """Reload, and say how it went: to the service manager, to the log, and as a reply."""
-        self._outside.notifier.reloading(clock.monotonic_usec())
-        try:
-            return json_reply(200, encode(await self._reloader.reload(wait_seconds)))
-        except ConfigError as error:
-            _complain(error)
-            return invalid(error)
-        finally:
-            self._say_ready()
 
     def _apply(self, outlook: Outlook) -> None:
         """Put another configuration in force, between one event and the next."""
@@ -258,6 +234,7 @@ class Daemon:
             await anyio.sleep(interval)
             if self._pulse.alive():
                 notifier.watchdog()
+            self._look_after_admin()
             if not owned.still_ours():
                 self._problem = StartError(
                     f"the socket {owned.path} was removed or replaced by somebody else, so no "
@@ -268,8 +245,13 @@ class Daemon:
                 await self._end(scope)
                 return
 
-
-def _complain(error: ConfigError) -> None:
-    for problem in error.problems:
-        log.error("not reloaded: %s", " ".join(str(problem).split()))
-    log.error("the configuration before stays in force, all of it")
+    def _look_after_admin(self) -> None:
+        """Workers do not need it, so its loss ends nothing; it is said once."""
+        lost = not self._outside.admin.still_ours()
+        if lost and not self._admin_lost:
+            log.error(
+                "the admin socket %s was removed or replaced by somebody else: reload, renew and "
+                "forget do not work until the broker is started again; SIGHUP still reloads",
+                self._outside.admin.path,
+            )
+        self._admin_lost = lost
