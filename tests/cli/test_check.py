@@ -210,5 +210,5 @@ def test_a_broken_payment_file_is_78_though_run_would_start_without_it(command, 
     (folder / "payments.d" / "eu.toml").write_text('roles = [{ roleName = "PAYER", CRID = 5 }]\n')
     done = command("check", "--config", config)
     assert done.returncode == 78
-    assert "warning: the slot payment-eu is not served" in done.stderr
+    assert "error: the slot payment-eu is not served" in done.stderr
     assert "CRID" in done.stderr

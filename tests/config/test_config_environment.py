@@ -133,7 +133,7 @@ def test_roles_may_lie_in_a_file(settings, folder):
             {"USPS_PAYMENT_ROLES": ROLES, "USPS_PAYMENT_ROLES_FILE": "/x"},
             "unset USPS_PAYMENT_ROLES",
         ),
-        ({"USPS_PAYMENT_ROLES_FILE": "/nowhere/x"}, "/nowhere/x: expected a configuration file"),
+        ({"USPS_PAYMENT_ROLES_FILE": "/nowhere/x"}, "/nowhere/x: expected a file, found no such"),
     ],
 )
 def test_what_is_wrong_is_said_by_variable(refusal, more, words):

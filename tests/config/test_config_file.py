@@ -284,7 +284,7 @@ def test_a_required_token_must_be_kept(folder):
         ("consumer_key = 1", "did you mean client_id?"),
         ("url = 1", "did you mean base_url?"),
         ("timeout = 1", "did you mean timeout_seconds?"),
-        ("xyzzy = 1", ""),
+        ("xyzzy = 1", "the keys here are base_url, bearer, buffer_seconds, ca_file, calls_per"),
         ('state_dir = "/x"', "state_dir belongs at the top of the file, above the first [table]"),
         ("allow_http_hosts = []", "allow_http_hosts belongs at the top of the file"),
         ("groups = []", "groups belongs in [apps.NAME.bearer] or [apps.NAME.payments.NAME]"),
@@ -294,15 +294,14 @@ def test_a_required_token_must_be_kept(folder):
 def test_an_unknown_key_is_refused_with_what_was_meant(folder, line, fix):
     """A typing error must not silently be a default."""
     problem = only_problem(folder.refusal(app_with(line)))
-    assert problem.found == "an unknown key"
-    assert "base_url, bearer, buffer_seconds" in problem.expected
+    assert problem.found == "an unknown one"
     assert problem.fix.startswith(fix)
 
 
 @pytest.mark.parametrize(
     ("text", "key", "fix"),
     [
-        ("xx = 1\n" + APP, "xx", ""),
+        ("xx = 1\n" + APP, "xx", "the keys here are allow_http_hosts, allow_readable"),
         ("client_id = 1\n" + APP, "client_id", "client_id belongs in [apps.NAME]"),
         ("socket_path = 1\n" + APP, "socket_path", "did you mean socket?"),
         (app_with(f"[apps.default.bearer]\n{ROLES}"), "apps.default.bearer.roles", "roles belongs"),
@@ -321,7 +320,7 @@ def test_an_unknown_key_is_refused_with_what_was_meant(folder, line, fix):
 def test_unknown_keys_are_refused_in_every_table(folder, text, key, fix):
     """The top, the bearer, a payment."""
     problem = only_problem(folder.refusal(text))
-    assert (problem.key, problem.found) == (key, "an unknown key")
+    assert (problem.key, problem.found) == (key, "an unknown one")
     assert problem.fix.startswith(fix)
 
 
@@ -512,7 +511,7 @@ def test_deep_roles_are_bounded(folder):
         ("users = [65534]", "stands for anybody"),
         ('users = ["65534"]', "stands for anybody"),
         ('users = ["nobody"]', "name the user that the workers run as"),
-        ('groups = "shop"', 'write: ["shop"]'),
+        ('groups = "shop"', 'write: groups = ["shop"]'),
         ("groups = 5", "expected a list"),
     ],
 )
@@ -571,9 +570,7 @@ def test_a_hostile_file_is_refused_like_any_other(folder, text):
 
 def test_a_missing_file_is_named(tmp_path):
     """The one that --config names."""
-    with pytest.raises(
-        ConfigError, match=r"gone\.toml: expected a configuration file, found no such"
-    ):
+    with pytest.raises(ConfigError, match=r"gone\.toml: expected a file, found no such file"):
         load(tmp_path / "gone.toml", {}, uid=0)
 
 

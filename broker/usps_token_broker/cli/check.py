@@ -6,7 +6,7 @@ import math
 import os
 import pwd
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from usps_token_broker.cli import paths
@@ -18,16 +18,18 @@ from usps_token_broker.config import (
     demands,
     load,
 )
+from usps_token_broker.config.problems import printable
 from usps_token_broker.core.demand import Demand, Fit
 from usps_token_broker.core.values import Endpoint
-from usps_token_broker.drivers.secret_source import SecretError, read_secret
+from usps_token_broker.drivers.secret_source import CredentialSource, SecretError, read_secret
 
 EX_CONFIG: Final = 78
 
 DESCRIPTION = """\
 Read the configuration and the client secret and say what is wrong, with file, key and how to write
-it. Nothing is fetched, bound or written. Exit code 0: `run` would start with every token; 78: it
-would not start, or would leave a payment token out."""
+it, and whether the calls an hour are enough for the tokens. Nothing is fetched, bound or written.
+Exit code 0: `run` would start with every token; 78: it would not start, or would leave a payment
+token out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,27 +42,53 @@ def act(options: argparse.Namespace) -> int:
     try:
         settings = load(options.config, os.environ, uid=os.getuid())
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return EX_CONFIG
-    problems = [problem for app in settings.apps for problem in _secret_problems(app)]
+        return _verdict([str(error)], "`run` would not start")
     for line in _lines(settings):
         print(line)  # noqa: T201
     sys.stdout.flush()
-    for warning in settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
-    if problems or settings.broken:
-        return EX_CONFIG
+    left_out = [told for slot in settings.broken for told in slot.told()]
+    for warning in (*settings.warnings, *_unseen(settings.apps)):
+        if warning not in left_out:
+            print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
+    errors = [f"error: {text}" for text in (*left_out, *_secret_problems(settings.apps))]
+    if len(errors) > len(left_out):
+        return _verdict(errors, "`run` would not start")
+    if left_out:
+        names = ", ".join(printable(slot.slot) for slot in settings.broken)
+        return _verdict(errors, f"`run` would start, but without {names}")
     print("ok")  # noqa: T201
     return 0
 
 
-def _secret_problems(app: AppSettings) -> Iterator[str]:
-    try:
-        read_secret(app.secret, os.environ, uid=os.getuid())
-    except SecretError as error:
-        yield f"app {app.name}: {error}"
+def _verdict(errors: Sequence[str], verdict: str) -> int:
+    for text in (*errors, f"not ok: {verdict}"):
+        print(text, file=sys.stderr)  # noqa: T201
+    return EX_CONFIG
+
+
+def _unseen(apps: Iterable[AppSettings]) -> Iterator[str]:
+    """Systemd gives credentials to the unit alone, so what we cannot see may be in order."""
+    for app in apps:
+        if _is_of_a_unit(app):
+            yield (
+                f"app {app.name}: its client secret is a systemd credential, which only the "
+                "unit is given, so it was not looked at; to do so give it to this command:\n"
+                "    sudo systemd-run --pipe -p LoadCredential=NAME:/path usps-token-broker check"
+            )
+
+
+def _secret_problems(apps: Iterable[AppSettings]) -> Iterator[str]:
+    for app in apps:
+        try:
+            if not _is_of_a_unit(app):
+                read_secret(app.secret, os.environ, uid=os.getuid())
+        except SecretError as error:
+            yield f"app {app.name}: {error}"
+
+
+def _is_of_a_unit(app: AppSettings) -> bool:
+    in_unit = os.environ.get("CREDENTIALS_DIRECTORY")
+    return isinstance(app.secret, CredentialSource) and not in_unit
 
 
 def _lines(settings: Settings) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from usps_token_broker.config.files import read_bytes
+from usps_token_broker.config.files import NO_SUCH_FILE, read_bytes
 from usps_token_broker.config.kinds import FullPath, Unfit, unfit
 from usps_token_broker.config.problems import Problem
 
@@ -35,7 +35,8 @@ def _look_at(path: Path) -> tuple[str, str]:
     content = read_bytes(path)
     if isinstance(content, Problem):
         # Whoever can write it can have the client secret sent anywhere, as with the configuration.
-        return content.found, content.fix or f"check the path, {_OR_NONE}"
+        missing = content.found == NO_SUCH_FILE
+        return content.found, f"{content.fix}, {_OR_NONE}" if missing else content.fix
     if not content.strip():
         return "it is empty", f"put the CA's certificate there, {_OR_NONE}"
     if _BEGIN not in content:

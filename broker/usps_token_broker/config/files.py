@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from usps_token_broker.config.problems import Problem
 
+NO_SUCH_FILE: Final = "no such file"
 MOST_BYTES: Final = 1024 * 1024
 """Room for thousands of payment slots."""
 
@@ -16,6 +17,16 @@ _PLACE: Final = re.compile(
     r" \(at (?P<place>line (?P<line>[0-9]+), column [0-9]+|end of document)\)"
 )
 _LEADING_ZERO: Final = re.compile(r"=\s*[+-]?0[0-9]")
+_HINTS: Final = (
+    ("Illegal character '\\n'", "a text ends with the quote that it begins with"),
+    ("end of document", "something is not closed before the end: a text, a list ] or a table }"),
+    ("at the end of a table declaration", "a table is written: [apps.default]"),
+    ("overwrite a value", "the same key stands above already: keep one of the two"),
+    ("twice", "the same table stands above already: put the keys together below one of the two"),
+    ("Unclosed", "a list ends with ] and a table with }, with commas between their values"),
+    ("Invalid value", 'text goes in quotes: key = "value"'),
+)
+"""Words of tomllib, and what to do."""
 _CURLY: Final = re.compile("[\u2018\u2019\u201c\u201d]")
 
 
@@ -73,7 +84,7 @@ def _read_open(path: Path, file: BinaryIO) -> bytes | Problem:
 def _unreadable(path: Path, error: OSError | ValueError) -> Problem:
     match error:
         case FileNotFoundError():
-            return Problem(str(path), "", "a configuration file", "no such file")
+            return Problem(str(path), "", "a file", NO_SUCH_FILE, "check the path")
         case IsADirectoryError():
             return _not_regular(path, "a directory")
         case PermissionError():
@@ -94,7 +105,8 @@ def _syntax_problem(path: Path, text: str, message: str) -> Problem:
     match = _PLACE.search(message)
     place = match["place"] if match else ""
     line = text.split("\n")[int(match["line"]) - 1] if match and match["line"] else ""
-    return Problem(str(path), place, "TOML", _PLACE.sub("", message), _hint(line, message))
+    fault = f"a mistake: {_PLACE.sub('', message)}"
+    return Problem(str(path), place, "TOML", fault, _hint(line, message))
 
 
 def _hint(line: str, message: str) -> str:
@@ -102,6 +114,4 @@ def _hint(line: str, message: str) -> str:
         return 'ids are strings: put the number in quotes, such as CRID = "012345678"'
     if _CURLY.search(line):
         return 'the quotes are curly ones, as word processors write them; use "'
-    if "Invalid value" in message:
-        return 'text goes in quotes: key = "value"'
-    return ""
+    return next((hint for words, hint in _HINTS if words in message), "")

@@ -70,9 +70,10 @@ class BaseUrlKind:
             return unfit(expected, "brackets without an IPv6 address in them")
         if scheme == "http" and not is_loopback(name) and name not in self.http_hosts:
             return unfit(
-                "https: over http anybody on the way reads the client secret",
+                "https",
                 f"http to {name}",
-                f"write https, or for a simulator on a net of your own {self.allow.format(name)}",
+                "write https, since over http anybody on the way reads the client secret; or for a "
+                f"simulator on a net of your own {self.allow.format(name)}",
             )
         host = name if port == _PORTS[scheme] else f"{name}:{port}"
         return BaseUrl(f"{scheme}://{host}", host)

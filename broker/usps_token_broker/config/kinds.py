@@ -18,9 +18,11 @@ class Fault:
     expected: str
     found: str
     fix: str = ""
-    """What to do; when empty, the kind's example is what to write."""
+    """What to do; when empty, `write` or the kind's example is what to write."""
     below: tuple[str | int, ...] = ()
     """The way from the key to the part that is wrong."""
+    write: str = ""
+    """The value that was probably meant, as TOML writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ class Unfit:
     faults: tuple[Fault, ...]
 
 
-def unfit(expected: str, found: str, fix: str = "") -> Unfit:
+def unfit(expected: str, found: str, fix: str = "", *, write: str = "") -> Unfit:
     """A single fault in the value as a whole."""
-    return Unfit((Fault(expected, found, fix),))
+    return Unfit((Fault(expected, found, fix, write=write),))
 
 
 class Kind(Protocol[T_co]):
@@ -184,8 +186,9 @@ class ListOf(Generic[Item]):
     def read(self, value: object) -> tuple[Item, ...] | Unfit:
         """Every item read; the faults of all."""
         if not isinstance(value, list):
-            fix = f"write: [{shown(value)}]" if isinstance(value, str) else ""
-            return unfit(f"a list, such as {self.example}", shown(value), fix)
+            is_one = isinstance(value, str | int) and not isinstance(value, bool)
+            single = f"[{shown(value)}]" if is_one else ""
+            return unfit(f"a list, such as {self.example}", shown(value), write=single)
         items, faults = read_all(self.kind, value)
         return Unfit(tuple(faults)) if faults else tuple(items)
 

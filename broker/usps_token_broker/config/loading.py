@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from usps_token_broker.config import budgets, hosts
 from usps_token_broker.config.apps import Rules, read_app
 from usps_token_broker.config.environment import VARIABLES, read_environment, variables_set
-from usps_token_broker.config.files import read_toml
+from usps_token_broker.config.files import NO_SUCH_FILE, read_toml
 from usps_token_broker.config.kinds import Flag, ListOf
 from usps_token_broker.config.payment_files import merge
 from usps_token_broker.config.places import read_places
-from usps_token_broker.config.problems import ConfigError, Problem
+from usps_token_broker.config.problems import ConfigError, Problem, key_path
 from usps_token_broker.config.settings import AppSettings, Settings
 from usps_token_broker.config.tables import ENVIRONMENT, Table, Variables
 from usps_token_broker.drivers.secret_source import EnvironmentSource
@@ -56,7 +57,7 @@ def _from_file(path: Path, environ: Mapping[str, str], *, uid: int) -> Settings:
     problems: list[Problem] = []
     values = read_toml(path)
     if isinstance(values, Problem):
-        raise ConfigError([values, *_both(path, (), environ)])
+        raise ConfigError([_with_example(values), *_both(path, (), environ)])
     table = Table(str(path), values, problems)
     rules = _read_rules(table)
     apps = tuple(read_app(name, inner, rules) for name, inner in table.named_tables("apps"))
@@ -89,6 +90,12 @@ def _read_rules(table: Table) -> Rules:
         frozenset(name.lower().rstrip(".") for name in names),
         table.take("allow_readable_secret", Flag(), default=False),
     )
+
+
+def _with_example(problem: Problem) -> Problem:
+    if problem.found != NO_SUCH_FILE:
+        return problem
+    return replace(problem, fix=f"{problem.fix}, or begin one with these lines:\n{_EXAMPLE}")
 
 
 def _nothing_at(default_path: Path) -> Problem:
@@ -124,10 +131,11 @@ def _twins(source: str, apps: Sequence[AppSettings]) -> Iterable[Problem]:
         if twin != app.name and app.client_id:
             yield Problem(
                 source,
-                f"apps.{app.name}",
+                key_path("apps", app.name),
                 "a client_id or base_url of its own",
-                f"those of apps.{twin}",
-                f"put its payments into apps.{twin}: an app may have many payment slots",
+                f"those of {key_path('apps', twin)}",
+                f"write what it has as [{key_path('apps', twin, 'payments')}.NAME], of which there "
+                f"may be many, and take [{key_path('apps', app.name)}] out",
             )
 
 

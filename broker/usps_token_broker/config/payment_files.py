@@ -1,6 +1,6 @@
 """`payments.d/NAME.toml`: payment slots in files of their own. A bad one hurts itself only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 from usps_token_broker.config.apps import read_payment, slot_name
 from usps_token_broker.config.files import read_toml
 from usps_token_broker.config.kinds import NAME, Unfit
-from usps_token_broker.config.problems import Problem, printable, quoted
+from usps_token_broker.config.problems import Problem, quoted
 from usps_token_broker.config.settings import AppSettings, BrokenSlot, SlotSettings
 from usps_token_broker.config.tables import Table
 
@@ -44,18 +44,13 @@ def merge(apps: tuple[AppSettings, ...], beside: Path) -> Merged:
             continue
         app, slot = found
         by_name[app.name] = replace(app, payments=(*app.payments, slot))
-    return Merged(tuple(by_name.values()), tuple(broken), tuple(_tell(broken)))
+    told = tuple(text for slot in broken for text in slot.told())
+    return Merged(tuple(by_name.values()), tuple(broken), told)
 
 
 def _is_meant(path: Path) -> bool:
     """Hidden files are those of editors, and of Kubernetes' own bookkeeping."""
     return path.suffix == _SUFFIX and not path.name.startswith(".")
-
-
-def _tell(broken: Sequence[BrokenSlot]) -> Iterator[str]:
-    for slot in broken:
-        for problem in slot.problems:
-            yield f"the slot {printable(slot.slot)} is not served: {problem}"
 
 
 def _read(

@@ -1,11 +1,11 @@
 """The configuration as everybody else sees it: frozen, complete and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from usps_token_broker.config.problems import Problem
+from usps_token_broker.config.problems import Problem, printable
 from usps_token_broker.drivers.secret_source import SecretSource
 
 CALLS_PER_HOUR: Final = 30
@@ -60,6 +60,11 @@ class BrokenSlot:
     slot: str
     path: Path
     problems: tuple[Problem, ...]
+
+    def told(self) -> Iterator[str]:
+        """What is wrong, one text for each problem."""
+        for problem in self.problems:
+            yield f"the slot {printable(self.slot)} is not served: {problem}"
 
 
 @dataclass(frozen=True, slots=True)

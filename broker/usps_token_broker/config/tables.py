@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 ENVIRONMENT: Final = "the environment"
 
+_NEAR: Final = 0.85
+"""How like a name must be to be taken for a slip; difflib's measure."""
 _TOP: Final = "belongs at the top of the file, above the first [table]"
 _APP: Final = "belongs in [apps.NAME]"
 _SLOT: Final = "belongs in [apps.NAME.bearer] or [apps.NAME.payments.NAME]"
@@ -34,8 +36,11 @@ _HOMES: Final = {
     "groups": _SLOT,
     "required": _SLOT,
     "roles": "belongs in [apps.NAME.payments.NAME]",
+    "apps": "belongs in the main file; here the slot's own keys stand alone, without a [table]",
     "keep": "belongs in [apps.NAME.payments.NAME]; the bearer is always kept",
 }
+_PARTS_OF_AN_APP: Final = frozenset({"bearer", "client_secret", "payments"})
+_UNNAMED: Final = "write it into [apps.default], or whatever the app is named"
 _OTHER_WORDS: Final = {
     "consumer_key": "client_id",
     "consumer_secret": "client_secret",
@@ -79,7 +84,7 @@ class Table:
         if not isinstance(value, Unfit):
             return value
         for fault in value.faults:
-            fix = fault.fix or self.assignment(key, kind.example)
+            fix = fault.fix or self.assignment(key, fault.write or kind.example)
             self.note(fault.expected, fault.found, fix, key, *fault.below)
         return default
 
@@ -95,9 +100,11 @@ class Table:
         """How to write a value here."""
         return f"write: {key_path(key)} = {example}"
 
-    def nothing(self, _key: str) -> str:
-        """What is found in place of a key that is not there."""
-        return "nothing"
+    def nothing(self, key: str) -> str:
+        """What is found in place of a key that is not there, with one of nearly that name."""
+        others = [name for name in self._values if name not in self._known]
+        near = difflib.get_close_matches(key, others, n=1, cutoff=_NEAR)
+        return f"nothing (but {key_path(near[0])} is there)" if near else "nothing"
 
     def table(self, key: str) -> "Table":
         """A table within; an empty one where there is none."""
@@ -111,6 +118,8 @@ class Table:
             if not isinstance(values, dict):
                 header = key_path(*outer.way, "default")
                 outer.note("tables only", kind_of(values), f"write it below [{header}]", name)
+            elif outer.way == ("apps",) and name in _PARTS_OF_AN_APP:
+                outer.note("the name of an app", "a part of one", _UNNAMED, name)
             elif isinstance(NAME.read(name), Unfit):
                 outer.note(NAME.expected, "another name", "rename the table", name)
             else:
@@ -132,8 +141,8 @@ class Table:
         """Note every key that nobody asked for. Values are not shown: one may be the secret."""
         for key in self._values:
             if key not in self._known:
-                known = ", ".join(sorted(self._known))
-                self.note(f"one of the keys {known}", "an unknown key", self._meant(key), key)
+                fix = self._meant(key) or f"the keys here are {', '.join(sorted(self._known))}"
+                self.note("a key that is known here", "an unknown one", fix, key)
 
     def _meant(self, key: str) -> str:
         plain = key.lower().replace("-", "_")
@@ -161,5 +170,5 @@ class Variables(Table):
     def nothing(self, key: str) -> str:
         """With the variable of nearly that name, if one is set."""
         others = [name for name in self._values if name not in self._ours]
-        near = difflib.get_close_matches(key, others, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(key, others, n=1, cutoff=_NEAR)
         return f"nothing (but {near[0]} is set)" if near else "nothing"

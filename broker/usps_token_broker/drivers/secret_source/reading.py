@@ -127,7 +127,9 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _unreadable(judge: Judge, path: Path, error: OSError) -> SecretError:
     where = error.filename or path
     if isinstance(error, FileNotFoundError):
-        return SecretError(judge.what, f"{where} does not exist", "write the secret to that file")
+        return SecretError(
+            judge.what, f"{where} does not exist", "write the secret there, mode 600"
+        )
     if isinstance(error, PermissionError):
         me = user(judge.uid)
         return SecretError(

@@ -64,8 +64,9 @@ class Judge:
             )
         mode = stat.S_IMODE(status.st_mode)
         advice = (
-            f"`chmod 600 {path}`, or where a container sets the mode allow_readable_secret = true "
-            "(without a file USPS_ALLOW_READABLE_SECRET=true)"
+            f"`chmod 600 {path}`; only where a container sets the mode, write "
+            "allow_readable_secret = true at the top of the configuration file, or without a file "
+            "set USPS_ALLOW_READABLE_SECRET=true"
         )
         if judge_mode and mode & (stat.S_IROTH | stat.S_IWOTH):
             raise SecretError(self.what, f"it is open to everybody (mode {mode:04o})", advice)
