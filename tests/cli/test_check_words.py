@@ -445,7 +445,8 @@ def test_a_credential_cannot_be_looked_at_outside_its_unit(check):
         (
             "warning: app default: its client secret is a systemd credential, which only the unit "
             "is given, so it was not looked at; to do so give it to this command:\n"
-            "    sudo systemd-run --pipe -p LoadCredential=NAME:/path usps-token-broker check\n"
+            "    sudo systemd-run --pipe --wait -p LoadCredential=NAME:/path "
+            "usps-token-broker check\n"
         ),
     )
 

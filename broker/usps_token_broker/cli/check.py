@@ -73,7 +73,8 @@ def _unseen(apps: Iterable[AppSettings]) -> Iterator[str]:
             yield (
                 f"app {app.name}: its client secret is a systemd credential, which only the "
                 "unit is given, so it was not looked at; to do so give it to this command:\n"
-                "    sudo systemd-run --pipe -p LoadCredential=NAME:/path usps-token-broker check"
+                "    sudo systemd-run --pipe --wait -p LoadCredential=NAME:/path "
+                "usps-token-broker check"
             )
 
 
