@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.wire import http
 from usps_token_broker.wire.http import (
+    LAST_CHUNK,
     STATUS,
     BadRequestError,
     Problem,
     Reply,
     Request,
+    Streamed,
+    chunk,
     json_reply,
     not_modified_reply,
     parse_target,
@@ -202,6 +205,38 @@ def test_target_is_taken_apart(target, path, query):
     """Path and query are decoded, each on its own."""
     request = Request("GET", target, {})
     assert (request.path, dict(request.query)) == (path, query)
+
+
+async def no_pieces():
+    """A body of nothing."""
+    for piece in ():
+        yield piece
+
+
+def test_stream_has_a_head_and_no_length():
+    """Chunks, or the end of the connection, tell where the body ends."""
+    streamed = Streamed(200, "application/x-ndjson", no_pieces(), {"X-A": "1"})
+    fields = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n%b"
+        b"Cache-Control: no-store\r\nX-A: 1\r\n%b\r\n"
+    )
+    in_chunks = fields % (b"Transfer-Encoding: chunked\r\n", b"")
+    assert streamed.encode_head(chunked=True, last=False) == in_chunks
+    bare = fields % (b"", b"Connection: close\r\n")
+    assert streamed.encode_head(chunked=False, last=True) == bare
+    assert repr(streamed) == "<Streamed 200>"
+
+
+def test_stream_with_a_header_that_breaks_out_is_refused():
+    """When it is made, as a reply is."""
+    with pytest.raises(ValueError, match="X-A"):
+        Streamed(200, "text/plain", no_pieces(), {"X-A": "1\r\nX-B: 2"})
+
+
+def test_chunks_tell_their_length():
+    """In hexadecimal, and the last is the empty one (RFC 9112 7.1)."""
+    assert chunk(b"0123456789abcdef") == b"10\r\n0123456789abcdef\r\n"
+    assert LAST_CHUNK == b"0\r\n\r\n"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ same answer to a thousand clients costs one encoding.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
@@ -70,19 +70,11 @@ class Reply:
         content_type: str | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-        if content_type is not None:
-            lines.append(f"Content-Type: {content_type}")
-        if status != HTTPStatus.NOT_MODIFIED:  # its length would be that of the 200 (RFC 9110 8.6)
-            lines.append(f"Content-Length: {len(body)}")
-        lines.append("Cache-Control: no-store")
-        for name, value in headers.items():
-            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-                raise ValueError(f"not a header that can be sent: {name!r}")
-            lines.append(f"{name}: {value}")
-        lines.append("")
+        length = f"Content-Length: {len(body)}"
+        if status == HTTPStatus.NOT_MODIFIED:  # it would be that of the 200 (RFC 9110 8.6)
+            length = ""
         self.status = status
-        self.head = "\r\n".join(lines).encode("ascii")
+        self.head = _head(status, content_type, length, headers)
         self.body = body
         self.whole = self.head + b"\r\n" + body
 
@@ -105,6 +97,67 @@ class ConfigProblem(msgspec.Struct, frozen=True):
     expected: str
     found: str
     fix: str
+
+
+class Streamed:
+    """One answer that goes on: pieces of a body whose length nobody knows yet.
+
+    Nothing may have begun before the first piece is asked for; `pieces` is closed when no more are
+    wanted. An empty piece is skipped. Raises ValueError as `Reply` does.
+    """
+
+    __slots__ = ("_content_type", "_headers", "pieces", "status")
+
+    def __init__(
+        self,
+        status: int,
+        content_type: str,
+        pieces: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> None:
+        _head(status, content_type, "", headers)
+        self.status = status
+        self._content_type = content_type
+        self._headers = headers
+        self.pieces = pieces
+
+    def encode_head(self, *, chunked: bool, last: bool) -> bytes:
+        """The head with its blank line; `last` says that the connection ends with this answer.
+
+        Without chunks, which HTTP/1.0 does not know, the end of the connection is the only end
+        that the body can have.
+        """
+        length = "Transfer-Encoding: chunked" if chunked else ""
+        head = _head(self.status, self._content_type, length, self._headers)
+        return head + (b"Connection: close\r\n\r\n" if last else b"\r\n")
+
+    def __repr__(self) -> str:
+        return f"<Streamed {self.status}>"
+
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+"""The end of a chunked body (RFC 9112 7.1)."""
+
+
+def chunk(piece: bytes) -> bytes:
+    """A piece of a chunked body. It must not be empty, which would be the end."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def _head(status: int, content_type: str | None, length: str, headers: Mapping[str, str]) -> bytes:
+    """Status line and fields, each with its line break. `length` is how the body ends."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    if content_type is not None:
+        lines.append(f"Content-Type: {content_type}")
+    if length:
+        lines.append(length)
+    lines.append("Cache-Control: no-store")
+    for name, value in headers.items():
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            raise ValueError(f"not a header that can be sent: {name!r}")
+        lines.append(f"{name}: {value}")
+    lines.append("")
+    return "\r\n".join(lines).encode("ascii")
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 acceptor    who is let in, in what doses, and how it all stops
 connection  requests in, replies out; `base` is how every connection ends
+outflow     a reply that goes on, piece after piece
 stream      one socket on the event loop
 parsing     bytes to requests, by httptools; `readers` keeps what has been read before
 replies     the handler's, and the server's own

@@ -77,7 +77,8 @@ class Server(Generic[CallerT]):
         """Ends the server: what has been asked is answered, for at most `grace_seconds`.
 
         Nobody is let in any more; each client's next reply is its last; who has asked nothing is
-        sent away. Replies that are awaited come, or do not, by the handler's doing.
+        sent away. Replies that are awaited come, or do not, by the handler's doing; so do the ends
+        of streams, and those that have none when the grace is over are ended here.
         """
         self._hub.stopping = True
         self._stop_accepting()
@@ -219,8 +220,10 @@ async def serve(  # noqa: PLR0913 - as Server
     `look_up_groups` is called with the caller in a thread, to set them. `gate` is asked before a
     byte is read: its reply is all the caller gets. Then `handler` is asked for each request: its
     reply is written at once, an awaitable is awaited, and cancelled when the caller leaves. It must
-    do nothing before it is awaited, for it is not when too many are waiting already. HEAD is the
-    handler's to answer like GET; the body is dropped here.
+    do nothing before it is awaited, for it is not when too many are waiting already. Of a stream
+    the next piece is asked for once the caller has taken the one before; it is cancelled and closed
+    in the same way, and not begun when too many are open. HEAD is the handler's to answer like
+    GET; the body is dropped here.
     """
     server = Server(
         listener, handler, gate, limits, identify=identify, look_up_groups=look_up_groups

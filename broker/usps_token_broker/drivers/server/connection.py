@@ -3,7 +3,7 @@
 import math
 from collections.abc import Awaitable
 from functools import partial
-from typing import Generic
+from typing import Final, Generic
 
 import anyio
 
@@ -15,8 +15,12 @@ from usps_token_broker.drivers.server.base import (
     BaseConnection,
 )
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
+from usps_token_broker.drivers.server.outflow import Outflow
 from usps_token_broker.drivers.server.parsing import RefusedError, RequestReader
-from usps_token_broker.wire.http import Reply, Request
+from usps_token_broker.wire.http import Reply, Request, Streamed
+
+_LOOK_SECONDS: Final = 2.0
+"""How often a client is looked after whose stream is quiet and whose input is left unread."""
 
 
 class Connection(BaseConnection, Generic[CallerT]):
@@ -26,7 +30,7 @@ class Connection(BaseConnection, Generic[CallerT]):
     then nothing more is read. `peer` has been counted in the hub's ledger.
     """
 
-    __slots__ = ("_awaited", "_handler", "_peer", "_reader", "_rest", "_scope")
+    __slots__ = ("_awaited", "_handler", "_outflow", "_peer", "_reader", "_rest", "_scope")
 
     def __init__(self, hub: Hub, handler: Handler[CallerT], peer: CallerT) -> None:
         super().__init__(hub)
@@ -36,6 +40,7 @@ class Connection(BaseConnection, Generic[CallerT]):
         self._rest = b""
         self._awaited: Awaitable[Reply] | None = None
         self._scope: anyio.CancelScope | None = None
+        self._outflow: Outflow | None = None
 
     def buffer_updated(self, nbytes: int) -> None:
         """Input came."""
@@ -52,10 +57,12 @@ class Connection(BaseConnection, Generic[CallerT]):
             self._rest += self._hub.buffer[:nbytes].tobytes()
             if self._is_full():
                 self._stream.pause_reading()
+                self._look_after_stream()
 
     def eof_received(self) -> bool:
         """The client sends no more. True keeps our half open, for a reply that is still due."""
         self._half_closed = True
+        self._look_after_stream()
         return self._state is WAITING and not self._stream.is_gone()
 
     def pause_writing(self) -> None:
@@ -64,11 +71,17 @@ class Connection(BaseConnection, Generic[CallerT]):
             self._state = BLOCKED
             self._stream.pause_reading()
             self._expect_to_read()
+        elif self._outflow is not None:
+            self._outflow.pause()
+            self._expect_to_read()
 
     def resume_writing(self) -> None:
         """The client has taken everything, or the others have had their turn."""
         if self._state is BLOCKED:
             self._proceed()
+        elif self._outflow is not None:
+            self._outflow.resume()
+            self._look_after_stream()
         else:
             super().resume_writing()
 
@@ -84,10 +97,18 @@ class Connection(BaseConnection, Generic[CallerT]):
         if self._scope is not None:
             self._scope.cancel()
 
+    def abort(self) -> None:
+        """Ends now; a stream of which nothing is under way gets its end first."""
+        if self._outflow is not None:
+            self._outflow.finish()  # thrown away with what the client has yet to take
+        super().abort()
+
     def _expire(self, now: float) -> None:
         """A client in the middle of a request is told why it ends."""
         if self._state is READING and self._reader is not None:
             self._end_with(replies.too_slow(self._patience(), in_head=self._reader.in_head))
+        elif self._outflow is not None and not self._outflow.blocked and not self._stream.is_gone():
+            self._look_after_stream()
         else:
             super()._expire(now)
 
@@ -144,6 +165,8 @@ class Connection(BaseConnection, Generic[CallerT]):
         answer = replies.ask(self._handler, request, self._peer)
         if isinstance(answer, Reply):
             return self._write(request, answer)
+        if isinstance(answer, Streamed):
+            return self._begin_stream(request, answer)
         excess = self._hub.ledger.wait(self._peer.uid)
         if excess is not None:
             replies.discard(answer)
@@ -187,6 +210,67 @@ class Connection(BaseConnection, Generic[CallerT]):
         elif self._state is READING:
             self._proceed()
 
+    def _begin_stream(self, request: Request, streamed: Streamed) -> bool:
+        """Writes the head of a reply that goes on; True when there is no more and it is the last.
+
+        Where no chunks are understood, only the end of the connection ends the body.
+        """
+        last = self._hub.stopping or not request.persistent or request.old
+        head = streamed.encode_head(chunked=not request.old, last=last)
+        if request.method == "HEAD":
+            self._stream.write(head)
+            return last
+        excess = self._hub.ledger.stream(self._peer.uid)
+        if excess is not None:
+            return self._write(request, replies.too_many(excess))
+        self._state = WAITING
+        self.deadline = math.inf
+        self._outflow = Outflow(self._stream, chunked=not request.old)
+        self._stream.write(head)
+        self._look_after_stream()
+        self._hub.start(partial(self._stream_later, self._outflow, streamed, last))
+        return False
+
+    async def _stream_later(self, outflow: Outflow, streamed: Streamed, last: bool) -> None:  # noqa: FBT001 - by `partial`
+        """Writes piece after piece, as long as there are any and the client is there."""
+        whole = None
+        try:
+            if self._state is WAITING:
+                with anyio.CancelScope() as self._scope:
+                    whole = await outflow.run(streamed.pieces)
+        finally:
+            self._scope = None
+            self._hub.ledger.streamed(self._peer.uid)
+            if whole is None:
+                self.abort()
+            self._outflow = None
+        if self._state is WAITING:
+            self._stream.guard(partial(self._end_stream, outflow, whole=bool(whole), last=last))
+
+    def _end_stream(self, outflow: Outflow, *, whole: bool, last: bool) -> None:
+        """Ends a reply that went on, and goes on with the next request."""
+        if not whole:
+            self._stream.abort()
+            return
+        self._state = READING
+        outflow.finish()
+        if last or self._hub.stopping:
+            self._end(linger=bool(self._rest))
+        elif self._state is READING:
+            self._proceed()
+
+    def _look_after_stream(self) -> None:
+        """Sets the deadline of a stream that is not blocked: a quiet one has all the time.
+
+        That the client leaves is seen by reading; where its input is left unread, by looking.
+        """
+        if self._outflow is None or self._outflow.blocked:
+            return
+        if self._is_full():
+            self._expire_in(_LOOK_SECONDS)
+        else:
+            self.deadline = math.inf
+
     def _proceed(self) -> None:
         """Goes on with the input held back, then with what comes."""
         self._state = READING
@@ -199,6 +283,8 @@ class Connection(BaseConnection, Generic[CallerT]):
             self._close()
         elif self._state is READING or (self._state is WAITING and not self._is_full()):
             self._stream.resume_reading()
+        else:
+            self._look_after_stream()
 
     def _give_way(self) -> None:
         """Stops for as long as it takes to serve the others once."""

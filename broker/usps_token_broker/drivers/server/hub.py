@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from usps_token_broker.drivers.server.limits import Ledger, Limits
 from usps_token_broker.drivers.server.readers import Readers
-from usps_token_broker.wire.http import Reply, Request
+from usps_token_broker.wire.http import Reply, Request, Streamed
 
 _BUFFER_BYTES: Final = 16 * 1024
 
@@ -20,7 +20,7 @@ class Caller(Protocol):
 
 
 CallerT = TypeVar("CallerT", bound=Caller)
-Handler = Callable[[Request, CallerT], Reply | Awaitable[Reply]]
+Handler = Callable[[Request, CallerT], Reply | Streamed | Awaitable[Reply]]
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 

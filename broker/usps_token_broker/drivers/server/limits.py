@@ -32,7 +32,9 @@ class Limits:
     connections: int = 16_384
     connections_per_uid: int = 1024
     waiting_per_uid: int = 512
-    """Requests whose reply is not there yet."""
+    """Requests whose reply is not there yet, or goes on."""
+    streams_per_uid: int = 16
+    """Replies that go on. Each is written to whenever there is news: work that nobody asks for."""
     lingering_refusals: int = 128
     """Refused connections that are drained at any time; those beyond are closed at once."""
 
@@ -63,14 +65,15 @@ class Limits:
 
 
 class Ledger:
-    """How many connections and waiting requests there are, by uid."""
+    """How many connections, waiting requests and streams there are, by uid."""
 
-    __slots__ = ("_connections", "_limits", "_total", "_waiting")
+    __slots__ = ("_connections", "_limits", "_streams", "_total", "_waiting")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._connections: Counter[int] = Counter()
         self._waiting: Counter[int] = Counter()
+        self._streams: Counter[int] = Counter()
         self._total = 0
 
     @property
@@ -80,7 +83,7 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for their reply now."""
+        """Requests that wait for their reply now, or for the rest of it."""
         return self._waiting.total()
 
     def by_uid(self) -> list[tuple[int, int, int]]:
@@ -112,6 +115,20 @@ class Ledger:
     def answered(self, uid: int) -> None:
         """Gives back what `wait` counted."""
         _discount(self._waiting, uid)
+
+    def stream(self, uid: int) -> str | None:
+        """Counts a stream, which is a waiting request too, or says which limit it would pass."""
+        if self._streams[uid] >= self._limits.streams_per_uid:
+            return _excess(uid, "streams", self._limits.streams_per_uid)
+        excess = self.wait(uid)
+        if excess is None:
+            self._streams[uid] += 1
+        return excess
+
+    def streamed(self, uid: int) -> None:
+        """Gives back what `stream` counted."""
+        _discount(self._streams, uid)
+        self.answered(uid)
 
 
 def _excess(uid: int, what: str, limit: int) -> str:

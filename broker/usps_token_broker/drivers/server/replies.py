@@ -7,7 +7,14 @@ from typing import Final, TypeVar
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.server.faults import report
 from usps_token_broker.drivers.server.parsing import RefusedError
-from usps_token_broker.wire.http import BadRequestError, Reply, Request, problem, problem_reply
+from usps_token_broker.wire.http import (
+    BadRequestError,
+    Reply,
+    Request,
+    Streamed,
+    problem,
+    problem_reply,
+)
 
 PeerT = TypeVar("PeerT")
 
@@ -20,8 +27,10 @@ INTERNAL_ERROR: Final = problem_reply(
 
 
 def ask(
-    handler: Callable[[Request, PeerT], Reply | Awaitable[Reply]], request: Request, peer: PeerT
-) -> Reply | Awaitable[Reply]:
+    handler: Callable[[Request, PeerT], Reply | Streamed | Awaitable[Reply]],
+    request: Request,
+    peer: PeerT,
+) -> Reply | Streamed | Awaitable[Reply]:
     """What the handler answers, or what stands for it when it fails."""
     try:
         return handler(request, peer)
@@ -80,7 +89,7 @@ def too_many(detail: str) -> Reply:
         problem(
             Code.TOO_MANY_REQUESTS,
             detail,
-            "keep fewer connections and requests open at once, and try again in a second",
+            "keep fewer connections, requests and streams open at once, and try again in a second",
             retry_after=1.0,
         )
     )

@@ -65,6 +65,10 @@ class Stream(asyncio.Transport):
         poll.register(self._fd, 0)
         return bool(poll.poll(0))  # POLLHUP and POLLERR are told unasked
 
+    def is_reading(self) -> bool:
+        """Whether input is taken."""
+        return self._reading
+
     def pause_reading(self) -> None:
         """Leaves input in the kernel."""
         if self._reading and self._socket is not None:
