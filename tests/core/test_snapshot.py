@@ -140,6 +140,15 @@ def test_a_slot_that_is_not_there_has_no_view():
         play.view(SlotId("default", "payment-gone"))
 
 
+def test_one_slot_is_viewed_as_in_the_whole():
+    """Without looking at the others; a name that is not there is none."""
+    play = ready(2)
+    play.wait(HOUR)
+    (app,) = play.broker.snapshot(play.now).apps
+    assert [play.broker.slot_view(view.id, play.now) for view in app.slots] == list(app.slots)
+    assert play.broker.slot_view(SlotId("default", "payment-gone"), play.now) is None
+
+
 def test_a_snapshot_holds_no_secret():
     """Not even behind a Secret."""
     assert "Secret" not in repr(ready().broker.snapshot(ready().now))

@@ -255,6 +255,13 @@ class Broker:
         found = self._slots.get(slot)
         return denials.gone(slot) if found is None else self._callers.denial(found, now)
 
+    def slot_view(self, slot: SlotId, now: Now) -> snapshot.SlotView | None:
+        """What a person may see of one slot; None when there is none of that name."""
+        found = self._slots.get(slot)
+        if found is None:
+            return None
+        return snapshot.view(self._planner, found, now, required=slot in self._required)
+
     def snapshot(self, now: Now) -> snapshot.Snapshot:
         """Everything a person may see. It holds no secret."""
         return snapshot.take(self._planner, self._required, self._results.skew_seconds, now)

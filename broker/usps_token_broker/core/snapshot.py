@@ -117,7 +117,7 @@ def take(
             AppView(
                 plan=plan,
                 slots=tuple(
-                    _slot(planner, slot, now, required=slot.id in required)
+                    view(planner, slot, now, required=slot.id in required)
                     for slot in planner.slots.values()
                     if slot.id.app == plan.name
                 ),
@@ -136,7 +136,8 @@ def _windows(planner: Planner, plan: AppPlan, now: Now) -> tuple[WindowView, ...
     return tuple(WindowView(endpoint, w.used(now.boot), w.limit) for endpoint, w in windows)
 
 
-def _slot(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView:
+def view(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView:
+    """One slot, now."""
     start = planner.next_start(slot, now, hurried=False)
     served = serving(slot, now)
     freshness = slot.freshness(now)
