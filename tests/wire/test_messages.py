@@ -9,13 +9,23 @@ from hypothesis import strategies as st
 
 from usps_token_broker.wire import messages
 from usps_token_broker.wire.messages import (
+    AliveEvent,
     AnswerReport,
+    AppMessage,
     HeadersMessage,
+    ReloadedEvent,
+    RemovedEvent,
+    SlotEvent,
+    SlotMessage,
+    StatusMessage,
+    StoppingEvent,
     TokenMessage,
     Veiled,
     VerdictMessage,
+    decode_event,
     decode_report,
     encode,
+    status_event,
 )
 
 CANARY = "canary-5e1f"
@@ -105,3 +115,74 @@ def test_any_json_is_a_report_or_a_value_error_that_quotes_nothing(value):
     body = {"status": value, "body": CANARY, "headers": CANARY}
     with pytest.raises(ValueError, match=r"^(?!.*canary).*\$\.(status|headers)"):
         decode_report(json.dumps(body).encode())
+
+
+# -- events ---------------------------------------------------------------------------------------
+
+SLOT = SlotMessage(
+    slot="bearer",
+    phase="idle",
+    freshness="fresh",
+    ready=True,
+    required=True,
+    degraded=False,
+    suspect=False,
+    serial=5,
+    issued_at=1.0,
+    expires_at=2.0,
+    expires_in=1.0,
+    use_until=1.5,
+    renew_at=1.2,
+    next_attempt_at=1.2,
+    next_attempt_why="due",
+    attempts_left=3.0,
+    scopes=None,
+    trouble=None,
+)
+STATUS = StatusMessage(
+    "1.2.3",
+    47,
+    1.0,
+    2.0,
+    ready=True,
+    waiting=0,
+    state_trouble=None,
+    apps=[AppMessage("a", "h", None, [SLOT], [])],
+)
+EVENTS = {
+    "status": status_event(STATUS),
+    "slot": SlotEvent(2.0, "a", SLOT),
+    "removed": RemovedEvent(2.0, "a", "bearer"),
+    "reloaded": ReloadedEvent(2.0),
+    "alive": AliveEvent(2.0),
+    "stopping": StoppingEvent(2.0),
+}
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_an_event_names_its_kind_first_and_reads_back(kind):
+    """One JSON object, one line."""
+    line = encode(EVENTS[kind])
+    assert line.startswith(b'{"event":"%b"' % kind.encode())
+    assert b"\n" not in line
+    assert decode_event(line + b"\n") == EVENTS[kind]
+
+
+def test_the_status_event_is_the_status_and_its_kind():
+    """Field by field."""
+    assert encode(EVENTS["status"]) == b'{"event":"status",' + encode(STATUS)[1:]
+
+
+def test_an_event_of_a_later_version_is_none():
+    """And so are fields that this one does not know."""
+    assert decode_event(b'{"event": "merged", "at": 1}') is None
+    assert decode_event(b'{"event": "alive", "at": 2.0, "more": []}') == AliveEvent(2.0)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"[]", b"{}", b'{"event": 1}', b'{"event": "alive"}', b'{"event":"\xff"}', b"x"]
+)
+def test_what_is_no_event_is_said(line):
+    """In one kind of error."""
+    with pytest.raises(ValueError, match=r"."):
+        decode_event(line)

@@ -1,6 +1,7 @@
 """What the local interface says in JSON. Instants are Unix seconds, spans are seconds."""
 
 import json
+from typing import Final, get_args
 
 import msgspec
 
@@ -202,6 +203,47 @@ class ForgottenMessage(msgspec.Struct, frozen=True):
     forgotten: list[ForgottenSlot]
 
 
+class StatusEvent(StatusMessage, frozen=True, tag_field="event", tag="status"):
+    """`GET /v1/events`, the first line and the one after `reloaded`: how everything stands."""
+
+
+class SlotEvent(msgspec.Struct, frozen=True, tag_field="event", tag="slot"):
+    """`GET /v1/events`: a slot that has changed, as it stood at `at`."""
+
+    at: float
+    app: str
+    slot: SlotMessage
+
+
+class RemovedEvent(msgspec.Struct, frozen=True, tag_field="event", tag="removed"):
+    """`GET /v1/events`: a slot that is gone, or no longer open to this peer."""
+
+    at: float
+    app: str
+    slot: str
+
+
+class ReloadedEvent(msgspec.Struct, frozen=True, tag_field="event", tag="reloaded"):
+    """`GET /v1/events`: another configuration is in force."""
+
+    at: float
+
+
+class AliveEvent(msgspec.Struct, frozen=True, tag_field="event", tag="alive"):
+    """`GET /v1/events`: nothing has changed for a while."""
+
+    at: float
+
+
+class StoppingEvent(msgspec.Struct, frozen=True, tag_field="event", tag="stopping"):
+    """`GET /v1/events`, the last line: the broker ends."""
+
+    at: float
+
+
+Event = StatusEvent | SlotEvent | RemovedEvent | ReloadedEvent | AliveEvent | StoppingEvent
+
+
 class ReadyMessage(msgspec.Struct, frozen=True):
     """`GET /readyz`: `not_ready` names the slots, as far as this peer may know them."""
 
@@ -216,8 +258,33 @@ class AliveMessage(msgspec.Struct, frozen=True):
     version: str
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    event: str
+
+
+_KINDS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Event))
+
 encode = msgspec.json.Encoder().encode
+_event_decoder = msgspec.json.Decoder(Event)
+_kind_decoder = msgspec.json.Decoder(_Kind)
 _report_decoder = msgspec.json.Decoder(AnswerReport)
+
+
+def status_event(message: StatusMessage) -> StatusEvent:
+    """The same, as a line of events."""
+    return StatusEvent(*msgspec.structs.astuple(message))
+
+
+def decode_event(line: bytes) -> Event | None:
+    """The event in this line; None for a kind that a later version may send.
+
+    Raises ValueError for what is no event.
+    """
+    try:
+        known = _kind_decoder.decode(line).event in _KINDS
+        return _event_decoder.decode(line) if known else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 def decode_report(body: bytes) -> AnswerReport:
