@@ -1,8 +1,9 @@
 """The local interface on virtual time: everything of the daemon but sockets, disk and USPS."""
 
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ import anyio
 from virtual import MemorySaver, VirtualClock, VirtualUsps
 
 from usps_token_broker.app.access import AccessTable
+from usps_token_broker.app.calls import Call, Handled
+from usps_token_broker.app.feed import Feed
 from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
@@ -23,7 +26,7 @@ from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers.secret_source import EnvironmentSource
-from usps_token_broker.wire.http import Reply, Request
+from usps_token_broker.wire.http import Reply, Request, Streamed
 
 OWN_UID = 1000
 SHOP = 2001
@@ -96,12 +99,36 @@ def app(
     )
 
 
+class Lines:
+    """A stream as a client sees it: one JSON object a line."""
+
+    def __init__(self, streamed: Streamed) -> None:
+        self._pieces = streamed.pieces
+        self._lines: deque[bytes] = deque()
+
+    async def next(self) -> Any:
+        """The next line decoded. Raises StopAsyncIteration at the end."""
+        while not self._lines:
+            piece = await anext(self._pieces)
+            assert piece.endswith(b"\n") or not piece, "lines come whole"
+            self._lines += piece.splitlines()
+        return json.loads(self._lines.popleft())
+
+    async def until(self, kind: str) -> list[Any]:
+        """All lines up to one of this kind, which is the last."""
+        found = [await self.next()]
+        while found[-1]["event"] != kind:
+            found.append(await self.next())
+        return found
+
+
 @dataclass
 class Interface:
     """A running loop with its routes in front of it."""
 
     loop: Loop
     door: Door
+    feed: Feed
     inside: Inside
     usage: Usage
     usps: VirtualUsps
@@ -127,6 +154,7 @@ class Interface:
         self.door.put(Front(settings, self.inside))
         plans = tuple(app_plan(each) for each in apps)
         self.loop.post(Reloaded(plans, tuple(slot_plans(settings))))
+        self.feed.reloaded()
         for each in apps:
             self.loop.post(CredentialsSeen(each.name, f"secret of {each.name}"))
 
@@ -144,11 +172,21 @@ class Interface:
         given = {name.lower().encode(): value.encode() for name, value in headers.items()}
         request = Request(method, target.encode(), given, body)
         handled = self.door.front.routes.handle(request, self.table.of(*who), admin=admin)
+        assert not isinstance(handled, Streamed), "it goes on: use `follow`"
         return answer_of(handled if isinstance(handled, Reply) else await handled)
 
     async def get(self, target: str, headers: Mapping[str, str] = {}, who: Who = ADMIN) -> Answer:
         """A GET."""
         return await self.ask("GET", target, headers, who=who)
+
+    @asynccontextmanager
+    async def follow(self, target: str = "/v1/events", who: Who = ADMIN) -> AsyncIterator[Lines]:
+        """The lines of a stream, until the block ends."""
+        request = Request("GET", target.encode(), {})
+        handled = self.door.front.routes.handle(request, self.table.of(*who))
+        assert isinstance(handled, Streamed), handled
+        async with aclosing(handled.pieces):
+            yield Lines(handled)
 
     async def token(self, slot: str = "bearer") -> Any:
         """A token as JSON; it must be there."""
@@ -186,14 +224,21 @@ async def open_interface(*apps: AppSettings, start: bool = True) -> AsyncIterato
 
     def published(slot: SlotId) -> None:
         doors[0].drop(slot)
+        feed.changed(slot)
+
+    def follow(call: Call) -> Handled:
+        uid, groups = call.access.uid, call.access.groups
+        return feed.stream(lambda: doors[0].front.table.of(uid, groups), call.query)
 
     loop = Loop(broker, Ports(clock, lambda: 0.5, usps, saver, notes.append, published))
     usage = Usage(lambda: clock().boot, loop.post)
     usage.watched = slots_kept_active(settings)
     process = Process(VERSION, clock().wall, lambda: interface.alive)
-    inside = Inside(loop, clock, OWN_UID, process, usage.note, {}, USERS.get, GROUPS.get)
+    feed = Feed(lambda: doors[0].front.status, clock)
+    handlers = {"followEvents": follow}
+    inside = Inside(loop, clock, OWN_UID, process, usage.note, handlers, USERS.get, GROUPS.get)
     doors.append(Door(Front(settings, inside)))
-    interface = Interface(loop, doors[0], inside, usage, usps, clock, saver, notes=notes)
+    interface = Interface(loop, doors[0], feed, inside, usage, usps, clock, saver, notes=notes)
     for each in settings.apps:
         loop.post(CredentialsSeen(each.name, f"secret of {each.name}"))
     loop.post(Restored(None, "boot-1"))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from usps_token_broker.app.access import Access
 from usps_token_broker.app.queries import Query
-from usps_token_broker.wire.http import Reply, Request
+from usps_token_broker.wire.http import Reply, Request, Streamed
 
-Handled = Reply | Awaitable[Reply]
-"""A reply, or a promise of one."""
+Handled = Reply | Streamed | Awaitable[Reply]
+"""A reply, one that goes on, or a promise of one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from usps_token_broker.app.accounts import Accounts
+from usps_token_broker.app.calls import Call, Handled
+from usps_token_broker.app.feed import Feed
 from usps_token_broker.app.fetching import Fetching, read_secret
 from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.keeping import Keeper
@@ -90,6 +92,7 @@ class Daemon:
         self._usage.watched = slots_kept_active(settings)
         self._ready = f"serving {outside.socket.path}"
         self._reloads = Reloads(self._make_reloader(accounts), outside.notifier, self._ready)
+        self._feed = Feed(lambda: self._door.front.status, clock.now)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
         self._servers: list[Server[Peer]] = []
@@ -126,11 +129,19 @@ class Daemon:
             own_uid=self._outside.uid,
             process=process,
             used=self._usage.note,
-            handlers={"reload": self._reloads.call},
+            handlers={"reload": self._reloads.call, "followEvents": self._follow},
         )
 
     def _published(self, slot: SlotId) -> None:
         self._door.drop(slot)
+        self._feed.changed(slot)
+
+    def _follow(self, call: Call) -> Handled:
+        """A stream that goes by the rules in force, whatever they were when it began."""
+        access = call.access
+        return self._feed.stream(
+            lambda: self._door.front.table.of(access.uid, access.groups), call.query
+        )
 
     def _credentials_seen(self, app: str, fingerprint: str) -> None:
         self._loop.post(CredentialsSeen(app, fingerprint))
@@ -207,6 +218,7 @@ class Daemon:
         self._door.put(Front(settings, self._inside))
         plans = tuple(app_plan(app) for app in settings.apps)
         self._loop.post(Reloaded(plans, tuple(slot_plans(settings))))
+        self._feed.reloaded()
         for app, secret in outlook.secrets.items():
             self._fetching.see(app, outlook.accounts[app], secret)
         assert self._tasks is not None  # noqa: S101 - reloads come while it runs
@@ -218,6 +230,7 @@ class Daemon:
         """Answer all who wait, take in what USPS is just granting, save, and leave."""
         self._outside.notifier.stopping("finishing what was accepted")
         self._loop.post(Stopped())
+        self._feed.close()
         with anyio.move_on_after(GRACE_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._loop.landed)

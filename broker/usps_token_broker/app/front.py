@@ -22,7 +22,7 @@ from usps_token_broker.app.telling import config_problems
 from usps_token_broker.config import Settings
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers.peers import Peer
-from usps_token_broker.wire.http import Reply, Request
+from usps_token_broker.wire.http import Reply, Request, Streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Front:
         self.gate = Gate(self.table, self.forbidding)
         resolver = Resolver(self.table.rules, self.forbidding)
         left_out = config_problems(p for slot in settings.broken for p in slot.problems)
-        status = Status(loop, clock, inside.process, resolver=resolver, left_out=left_out)
+        self.status = Status(loop, clock, inside.process, resolver=resolver, left_out=left_out)
         admin = Admin(loop, resolver, clock)
         buffers = {app.name: app.buffer_seconds for app in settings.apps}
         self._reading = Reading(loop, self.shelf, resolver, lambda: clock().boot, buffers)
@@ -98,9 +98,9 @@ class Front:
             self._reading,
             {
                 "reportAnswer": Answers(loop, self.shelf, resolver, infos).take,
-                "readStatus": status.status,
-                "readReadiness": status.ready,
-                "readHealth": status.alive,
+                "readStatus": self.status.status,
+                "readReadiness": self.status.ready,
+                "readHealth": self.status.alive,
                 "renewToken": admin.renew,
                 "forgetTokens": admin.forget,
                 **inside.handlers,
@@ -123,6 +123,7 @@ class Front:
             if not judged.slots:
                 return successor.forbidding.say_by_number(judged)
             handled = successor.routes.handle(request, judged)
+            assert not isinstance(handled, Streamed)  # noqa: S101 - who waits here waits for tokens
             return await handled if isinstance(handled, Awaitable) else handled
 
         self._reading.retire(again)

@@ -12,7 +12,7 @@ from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot
 from usps_token_broker.core.trouble import Trouble
-from usps_token_broker.core.values import SlotId
+from usps_token_broker.core.values import Now, SlotId
 from usps_token_broker.wire.http import ConfigProblem, Reply, json_reply
 from usps_token_broker.wire.messages import (
     AliveMessage,
@@ -70,9 +70,13 @@ class Status:
         access, query = call.access, call.query
         if query.app is not None and access.app(query.app) is None:
             return problems.no_app(access, query.app)
+        return json_reply(200, encode(self.message(access, query.app, admin=call.admin)))
+
+    def message(self, access: Access, app: str | None, *, admin: bool = False) -> StatusMessage:
+        """How the slots that this peer may read stand, in all apps or one; more for `admin`."""
         now = self._clock()
         snapshot = self._loop.broker.snapshot(now)
-        message = StatusMessage(
+        return StatusMessage(
             version=self._version,
             pid=os.getpid(),
             started_at=self._started_at,
@@ -81,14 +85,18 @@ class Status:
             waiting=self._loop.broker.waiting(),
             state_trouble=self._loop.state_trouble,
             apps=[
-                _app(app, access)
-                for app in snapshot.apps
-                if app.plan.name in access.apps and query.app in {None, app.plan.name}
+                _app(view, access)
+                for view in snapshot.apps
+                if view.plan.name in access.apps and app in {None, view.plan.name}
             ],
-            peers=self._peers() if call.admin else None,
-            left_out=self._left_out if call.admin else None,
+            peers=self._peers() if admin else None,
+            left_out=self._left_out if admin else None,
         )
-        return json_reply(200, encode(message))
+
+    def slot(self, slot: SlotId, now: Now) -> SlotMessage | None:
+        """How one slot stands; None when there is none of that name."""
+        view = self._loop.broker.slot_view(slot, now)
+        return None if view is None else _slot(view)
 
     def ready(self, call: Call) -> Refused:
         """`GET /readyz`: 200 when every required slot is good, of one app or all, or the one named.

@@ -137,6 +137,15 @@ OPERATIONS: Final = (
         ("app",),
     ),
     Operation(
+        "followEvents",
+        "GET",
+        "/v1/events",
+        "How every token stands that this peer may read, then each change; no secret in it",
+        (Answer(200, "the state, then each change, one JSON object a line", {LINES: None}),),
+        frozenset({Code.UNKNOWN_APP}),
+        ("app",),
+    ),
+    Operation(
         "readHealth",
         "GET",
         "/healthz",
