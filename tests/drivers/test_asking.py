@@ -190,3 +190,98 @@ def test_a_refusal_is_said_in_the_brokers_words(folder):
     (folder / "s").unlink()
     with answering(folder / "s", http(problem, status=503)):
         assert told(folder / "s").startswith("69 user alice")
+
+
+# -- following ------------------------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def followed(*paths, **more):
+    """The lines of these paths, and what is said in the end with the exit code."""
+    lines = []
+    try:
+        lines += asking.follow([*paths], "/v1/events", **more)
+    except AskError as error:
+        return lines, f"{error.exit_code} {error}"
+    return lines, None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CHUNKED + b"4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n",
+        CHUNKED + b"8\r\none\ntwo\n\r\n0\r\n\r\n",
+        CHUNKED + b"2\r\non\r\n6\r\ne\ntwo\n\r\n0\r\n\r\n",
+        HEAD + b"Content-Length: 8\r\n\r\none\ntwo\n",
+        HEAD + b"Connection: close\r\n\r\none\ntwo\n",
+    ],
+)
+def test_a_stream_is_lines_however_it_is_cut(folder, body):
+    """To its end."""
+    with answering(folder / "s", body) as asked:
+        assert followed(folder / "s") == ([b"one\n", b"two\n"], None)
+    assert asked[0].startswith(b"GET /v1/events HTTP/1.1\r\n")
+
+
+def test_lines_come_when_they_come(folder):
+    """Not once there are many."""
+    with answering(folder / "s", CHUNKED + b"4\r\none\n\r\n", close=False):
+        lines = asking.follow([folder / "s"], "/v1/events")
+        assert next(lines) == b"one\n"
+        lines.close()
+
+
+@pytest.mark.parametrize("cut", [b"", b"4", b"4\r\n", b"4\r\ntw", b"4\r\ntwo\n", b"nonsense\r\n"])
+def test_a_stream_that_is_cut_off_is_lost(folder, cut):
+    """After what had come; a cut is not the end."""
+    with answering(folder / "s", CHUNKED + b"4\r\none\n\r\n" + cut):
+        lines, said = followed(folder / "s")
+    assert lines[0] == b"one\n"
+    assert said.startswith(f"75 the connection to the broker on {folder}/s is lost (")
+
+
+def test_a_last_line_without_its_end_is_lost(folder):
+    """It is not told."""
+    with answering(folder / "s", CHUNKED + b"7\r\none\ntwo\r\n0\r\n\r\n"):
+        lines, said = followed(folder / "s")
+    assert lines == [b"one\n"]
+    assert "in the middle of a line" in said
+
+
+def test_a_stream_that_falls_silent_is_lost(folder):
+    """A broker says each half minute that it is alive."""
+    with answering(folder / "s", CHUNKED + b"4\r\none\n\r\n", close=False):
+        lines, said = followed(folder / "s", silence_seconds=0.2)
+    assert lines == [b"one\n"]
+    assert said.startswith("75 ")
+    assert "nothing comes any more" in said
+
+
+def test_a_line_without_end_is_no_stream(folder, monkeypatch):
+    """And fills no memory."""
+    monkeypatch.setattr(asking, "_MOST_BYTES", 100)
+    with answering(folder / "s", HEAD + b"\r\n" + b"x" * 1000):
+        lines, said = followed(folder / "s")
+    assert lines == []
+    assert said.startswith("69 ")
+    assert "cannot be followed" in said
+
+
+def test_what_is_no_stream_cannot_be_followed(folder):
+    """A status, say, of something that answers everything."""
+    with answering(folder / "s", http(b"{}")):
+        assert "cannot be followed" in followed(folder / "s")[1]
+
+
+def test_a_refusal_to_be_followed_is_said_in_the_brokers_words(folder):
+    """As any other."""
+    problem = b'{"code": "too_many_requests", "detail": "uid 5 has 16 streams", "fix": "fewer"}'
+    with answering(folder / "s", http(problem, status=429)):
+        assert followed(folder / "s") == ([], "69 uid 5 has 16 streams\nfewer")
+
+
+def test_nobody_to_follow_is_said_as_for_any_question(folder):
+    """Where it was looked for, and how to start one."""
+    assert followed(folder / "a")[1].startswith("69 no broker here")

@@ -1,9 +1,9 @@
-"""One request over a running broker's socket, for commands that ask how it is or give orders."""
+"""One request over a running broker's socket, for commands that ask, give orders or listen on."""
 
 import http.client
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +14,13 @@ EX_TEMPFAIL: Final = 75
 EX_NOPERM: Final = 77
 EX_CONFIG: Final = 78
 DEADLINE_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 90.0
+"""A broker that is followed says something each half minute; three times that is a dead one."""
 _REFUSED: Final = {403: EX_NOPERM}
 _REFUSED_ORDERS: Final = {403: EX_NOPERM, 422: EX_CONFIG, 502: EX_CONFIG, 503: EX_TEMPFAIL}
 """By what a person must do: be somebody else, mend the configuration, or try again."""
 _MOST_BYTES: Final = 16 * 1024 * 1024
+_READ_BYTES: Final = 64 * 1024
 _START: Final = "see `systemctl status usps-token-broker`, or start `usps-token-broker run`"
 _OTHER: Final = "say where the broker's socket is with --socket PATH"
 
@@ -75,6 +78,76 @@ def _ask(
     finally:
         connection.close()
     return _understood(path, response.status, body, exit_codes)
+
+
+def follow(
+    paths: list[Path],
+    target: str,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    silence_seconds: float = SILENCE_SECONDS,
+) -> Iterator[bytes]:
+    """The lines of the stream at this target, each when it comes, until the broker ends it.
+
+    Raises AskError; once there was an answer, with EX_TEMPFAIL when the connection is lost.
+    """
+    path = next((path for path in paths if os.path.lexists(path)), paths[-1])
+    connection = _UnixConnection(path, deadline_seconds)
+    try:
+        try:
+            connection.request("GET", target)
+            connected = connection.sock
+            response = connection.getresponse()
+            if response.status != http.client.OK or not _is_stream(response):
+                _understood(path, response.status, response.read(_MOST_BYTES), _REFUSED)
+                raise _no_stream(path)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise _explained(error, path, paths) from None
+        connected.settimeout(silence_seconds)
+        yield from _lines(response, path)
+    finally:
+        connection.close()
+
+
+def _is_stream(response: http.client.HTTPResponse) -> bool:
+    return response.headers.get_content_type() == "application/x-ndjson"
+
+
+def _lines(response: http.client.HTTPResponse, path: Path) -> Iterator[bytes]:
+    begun = b""
+    while piece := _read_some(response, path):
+        *lines, begun = (begun + piece).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+        if len(begun) > _MOST_BYTES:
+            raise _no_stream(path)
+    if begun:
+        raise _lost(path, "in the middle of a line")
+
+
+def _read_some(response: http.client.HTTPResponse, path: Path) -> bytes:
+    """What has come; empty at the end. By `read1`: `readline` takes a cut for the end."""
+    try:
+        return response.read1(_READ_BYTES)
+    except TimeoutError:
+        raise _lost(path, "nothing comes any more: it hangs, or was stopped") from None
+    except (OSError, ValueError, http.client.HTTPException):
+        raise _lost(path, "it was cut off") from None
+
+
+def _lost(path: Path, how: str) -> AskError:
+    return AskError(
+        f"the connection to the broker on {path} is lost ({how})\n"
+        "follow it again; if that fails, look whether it runs: `usps-token-broker status`",
+        EX_TEMPFAIL,
+    )
+
+
+def _no_stream(path: Path) -> AskError:
+    return AskError(
+        f"what answers on {path} is no broker, or one of a version that cannot be followed\n"
+        "ask again and again with `usps-token-broker status`, or update the broker",
+        EX_UNAVAILABLE,
+    )
 
 
 def _explained(error: Exception, path: Path, paths: list[Path]) -> AskError:
