@@ -9,14 +9,21 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from usps_token_broker.cli.status import lines
+from usps_token_broker.cli.standing import event_lines, lines
+from usps_token_broker.wire.http import LAST_CHUNK, chunk
 from usps_token_broker.wire.messages import (
+    AliveEvent,
     AppMessage,
     BudgetMessage,
+    ReloadedEvent,
+    RemovedEvent,
+    SlotEvent,
     SlotMessage,
     StatusMessage,
+    StoppingEvent,
     TroubleMessage,
     encode,
+    status_event,
 )
 
 AT = 1_790_000_000.0
@@ -69,8 +76,8 @@ def status(*slots, ready=True, skew=None, **more):
 
 
 @contextmanager
-def broker(path, *bodies, code=200):
-    """Answers one request after another with these bodies."""
+def broker(path, *bodies, code=200, kind="application/json", end=b""):
+    """Answers one request after another with these bodies; a list is one in chunks."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
@@ -79,8 +86,11 @@ def broker(path, *bodies, code=200):
         for body in bodies:
             connected, _ = listener.accept()
             connected.recv(65536)
-            head = f"HTTP/1.1 {code} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            connected.sendall(head.encode() + body)
+            sent, length = body, f"Content-Length: {len(body)}"
+            if isinstance(body, list):
+                sent, length = b"".join(map(chunk, body)) + end, "Transfer-Encoding: chunked"
+            head = f"HTTP/1.1 {code} X\r\nContent-Type: {kind}\r\n{length}\r\n\r\n"
+            connected.sendall(head.encode() + sent)
             connected.close()
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -212,3 +222,128 @@ def test_forbidden_is_77_in_the_brokers_words(command, folder):
     with broker(folder / "s", problem, code=403):
         done = command("status", "--socket", folder / "s")
     assert (done.returncode, done.stderr) == (77, "user alice may not\nadd users\n")
+
+
+# -- following ------------------------------------------------------------------------------------
+
+LATE = msgspec.structs.replace(GOOD, freshness="late", degraded=True)
+STORY = [
+    status_event(status(GOOD, NONE)),
+    SlotEvent(AT + 1, "default", LATE),
+    SlotEvent(AT + 2, "default", NONE),
+    AliveEvent(AT + 32),
+    ReloadedEvent(AT + 40),
+    RemovedEvent(AT + 40, "default", "payment"),
+]
+
+
+def following(path, *events, end=LAST_CHUNK):
+    """A broker that is followed: each event in a chunk of its own."""
+    lines_ = [event if isinstance(event, bytes) else encode(event) + b"\n" for event in events]
+    return broker(path, lines_, kind="application/x-ndjson", end=end)
+
+
+def test_the_state_comes_first_then_a_line_for_each_change(command, folder):
+    """When, which, how it stands, what comes next; a trouble with its fix; of nothing no line."""
+    with following(folder / "s", *STORY, StoppingEvent(AT + 50)):
+        done = command("status", "--follow", "--socket", folder / "s", environ={"TZ": "UTC"})
+    said = done.stdout.splitlines()
+    state = list(lines(status(GOOD, NONE)))
+    assert said[1] == state[1]
+    rest = said[len(state) :]
+    assert rest[0].startswith(
+        "2026-09-21 14:13:21  default/bearer: late, 7 h 58 min left, degraded; idle; next: due in "
+    )
+    assert rest[1].startswith("2026-09-21 14:13:22  default/payment: no token; halted; next: probe")
+    assert rest[2].startswith("    payment_refused, 2 times")
+    assert rest[3:] == [
+        "    do: mend the roles",
+        "2026-09-21 14:14:00  another configuration is in force:",
+        "2026-09-21 14:14:00  default/payment: removed, or no longer open to you",
+        "2026-09-21 14:14:10  the broker is ending",
+    ]
+
+
+def test_a_broker_that_ends_is_75(command, folder):
+    """And said."""
+    with following(folder / "s", *STORY, StoppingEvent(AT + 50)):
+        done = command("status", "--follow", "--socket", folder / "s")
+    assert done.returncode == 75
+    assert done.stderr == "the broker is ending\nfollow it again in a moment\n"
+
+
+def test_a_stream_that_just_ends_is_75(command, folder):
+    """The broker let nothing open to this user."""
+    with following(folder / "s", *STORY):
+        done = command("status", "--follow", "--socket", folder / "s")
+    assert done.returncode == 75
+    assert "what is open to you may have changed" in done.stderr
+
+
+@pytest.mark.parametrize("end", [b"", b"5\r\n{", b"x\r\n", b'6\r\n{"eve\r\n0\r\n\r\n'])
+def test_a_connection_that_is_lost_is_75(command, folder, end):
+    """A broker that was killed, wherever it was."""
+    with following(folder / "s", *STORY, end=end):
+        done = command("status", "--follow", "--socket", folder / "s")
+    assert done.returncode == 75
+    assert len(done.stdout.splitlines()) > len(STORY)
+    assert "is lost" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("last", [StoppingEvent(AT), b"what is this\n"])
+def test_json_gives_the_lines_as_they_are(command, folder, last):
+    """Events of a later version, too."""
+    later = b'{"event":"merged", "at":1}\n'
+    with following(folder / "s", *STORY, later, last):
+        done = command("status", "--follow", "--json", "--socket", folder / "s")
+    told = [encode(event).decode() + "\n" for event in STORY]
+    ending = last if isinstance(last, bytes) else encode(last) + b"\n"
+    assert done.stdout == "".join(told) + later.decode() + ending.decode()
+    assert done.returncode == 75
+
+
+def test_an_event_of_a_later_version_is_passed_over(command, folder):
+    """What this version cannot tell, it does not."""
+    with following(folder / "s", STORY[0], b'{"event":"merged"}\n', StoppingEvent(AT)):
+        done = command("status", "--follow", "--socket", folder / "s")
+    assert done.returncode == 75
+    assert len(done.stdout.splitlines()) == len(list(lines(status(GOOD, NONE)))) + 1
+
+
+@pytest.mark.parametrize("line", [b"<html>\n", b"{}\n", b"\xff\n", b'{"event": "status"}\n'])
+def test_lines_of_no_broker_are_69(command, folder, line):
+    """In words."""
+    with following(folder / "s", line):
+        done = command("status", "--follow", "--socket", folder / "s")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "is no broker" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broker_that_cannot_be_followed_is_69(command, folder):
+    """An older one, in its own words; or something else that answers."""
+    gone = b'{"code": "not_found", "detail": "nothing is served at /v1/events", "fix": "other"}'
+    with broker(folder / "s", gone, code=404):
+        done = command("status", "--follow", "--socket", folder / "s")
+    assert (done.returncode, done.stderr) == (69, "nothing is served at /v1/events\nother\n")
+    (folder / "s").unlink()
+    with broker(folder / "s", encode(status(GOOD))):
+        done = command("status", "--follow", "--socket", folder / "s")
+    assert done.returncode == 69
+    assert "cannot be followed" in done.stderr
+
+
+def test_no_broker_to_follow_is_69(command, folder):
+    """As without --follow."""
+    done = command("status", "--follow", "--socket", folder / "s")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "no broker here" in done.stderr
+
+
+def test_every_kind_of_event_can_be_told():
+    """None is forgotten."""
+    for event in (*STORY, StoppingEvent(AT)):
+        told = list(event_lines(event))
+        assert all("\n" not in line for line in told)
+        assert bool(told) != isinstance(event, AliveEvent)

@@ -1,0 +1,126 @@
+"""How tokens stand, in words: plain lines, in colour where a person looks."""
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from usps_token_broker.core.notes import span
+from usps_token_broker.wire.messages import (
+    AliveEvent,
+    AppMessage,
+    Event,
+    ReloadedEvent,
+    RemovedEvent,
+    SlotEvent,
+    SlotMessage,
+    StatusEvent,
+    StatusMessage,
+    StoppingEvent,
+    TroubleMessage,
+)
+
+_SKEW_WORTH_TELLING_SECONDS: Final = 5.0
+
+
+def lines(message: StatusMessage) -> Iterator[str]:
+    """The status as plain text, one line a fact."""
+    up = span(message.at - message.started_at)
+    ready = "ready" if message.ready else "NOT READY"
+    yield f"usps-token-broker {message.version}  pid {message.pid}  up {up}  {ready}"
+    if message.waiting:
+        yield f"waiting: {message.waiting}"
+    if message.state_trouble:
+        yield f"state not saved: {message.state_trouble}"
+    for app in message.apps:
+        yield f"app {app.app}  {app.host}{_skew(app)}"
+        for slot in app.slots:
+            yield from _slot_lines(slot, message.at)
+        for budget in app.budget:
+            yield (
+                f"  budget {budget.endpoint}: {budget.used_last_hour} of "
+                f"{budget.calls_per_hour} calls in the last hour"
+            )
+
+
+def event_lines(event: Event) -> Iterator[str]:
+    """An event as plain text; none for one that only says that nothing has happened."""
+    match event:
+        case StatusEvent():
+            yield from lines(event)
+        case SlotEvent():
+            name = f"{event.app}/{event.slot.slot}"
+            yield f"{_instant(event.at)}  {name}: {_story(event.slot, event.at)}"
+            if event.slot.trouble:
+                yield from _trouble_lines(event.slot.trouble, event.at)
+        case RemovedEvent():
+            name = f"{event.app}/{event.slot}"
+            yield f"{_instant(event.at)}  {name}: removed, or no longer open to you"
+        case ReloadedEvent():
+            yield f"{_instant(event.at)}  another configuration is in force:"
+        case StoppingEvent():
+            yield f"{_instant(event.at)}  the broker is ending"
+        case AliveEvent():
+            pass
+        case _:
+            assert_never(event)
+
+
+def _instant(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _skew(app: AppMessage) -> str:
+    skew = app.skew_seconds
+    if skew is None or abs(skew) < _SKEW_WORTH_TELLING_SECONDS:
+        return ""
+    return f"  (USPS's clock is {span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} ours)"
+
+
+def _slot_lines(slot: SlotMessage, at: float) -> Iterator[str]:
+    yield f"  {slot.slot:<12}{_story(slot, at)}"
+    if slot.trouble:
+        yield from _trouble_lines(slot.trouble, at)
+
+
+def _story(slot: SlotMessage, at: float) -> str:
+    left = slot.expires_in
+    held = f"{slot.freshness}, {span(left)} left" if left is not None else "no token"
+    flags = [word for word in ("degraded", "suspect") if getattr(slot, word)]
+    return f"{', '.join([held, *flags])}; {_next(slot, at)}"
+
+
+def _trouble_lines(trouble: TroubleMessage, at: float) -> Iterator[str]:
+    times = "once" if trouble.times == 1 else f"{trouble.times} times"
+    yield f"    {trouble.code}, {times}, first {span(at - trouble.since)} ago: {trouble.detail}"
+    yield f"    do: {trouble.fix}"
+
+
+def _next(slot: SlotMessage, at: float) -> str:
+    why, when = slot.next_attempt_why, slot.next_attempt_at
+    if when is None:
+        return f"{slot.phase}" + (f" ({why})" if why else "")
+    clock = datetime.fromtimestamp(when, UTC).astimezone().strftime("%H:%M:%S")
+    return f"{slot.phase}; next: {why} in {span(when - at)} ({clock})"
+
+
+def printer() -> Callable[[str], None]:
+    """What prints a line at once: in colour on a terminal, as it is elsewhere."""
+    if not sys.stdout.isatty():
+        return lambda line: print(line, flush=True)  # noqa: T201
+    # rich only where a person looks.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    return lambda line: console.print(Text(line, style=_style(line)), soft_wrap=True)
+
+
+def _style(line: str) -> str:
+    if line.startswith("    do:"):
+        return "cyan"
+    if line.startswith(("    ", "state not saved")) or "no token" in line:
+        return "red"
+    if "NOT READY" in line or "degraded" in line:
+        return "yellow"
+    return "bold" if line.startswith(("usps-token-broker", "app ")) else ""
