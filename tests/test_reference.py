@@ -38,20 +38,20 @@ def known_keys(text, tmp_path):
     path.write_text(text)
     with pytest.raises(ConfigError) as refused:
         load(path, {}, uid=0)
-    told = [p.expected for p in refused.value.problems if p.found == "an unknown key"]
-    return [expected.removeprefix("one of the keys ").split(", ") for expected in told]
+    told = [p.fix for p in refused.value.problems if p.found == "an unknown one"]
+    return [fix.removeprefix("the keys here are ").split(", ") for fix in told]
 
 
 def test_every_key_is_in_the_reference_and_no_other(tmp_path):
     """What the reader of each table takes, by its own word."""
     text = """
-        zzz = 1
+        qqqqqqqq = 1
         [apps.NAME]
-        zzz = 1
+        qqqqqqqq = 1
         [apps.NAME.bearer]
-        zzz = 1
+        qqqqqqqq = 1
         [apps.NAME.payments.NAME]
-        zzz = 1
+        qqqqqqqq = 1
     """
     by_table = {frozenset(keys): keys for keys in known_keys(text, tmp_path)}
     taken = set()
