@@ -127,9 +127,43 @@ def test_an_hour_over_its_limit_waits_for_as_many_as_are_too_many():
 @pytest.mark.parametrize("need", [RETRY, EXTRA])
 def test_first_attempts_have_a_quarter_of_the_hour_to_themselves(need):
     """With 30 allowed, the 24th call of the hour must be a first attempt."""
-    busy = window(*range(23), limit=30)
+    busy = HourWindow(30)
+    for at in range(23):
+        busy.charge(float(at), is_retry=True)
     assert busy.ready_at(need, 100.0) > 100.0
     assert busy.ready_at(FIRST, 100.0) == 100.0
+
+
+def test_retries_have_a_quarter_of_the_hour_to_themselves():
+    """Where first attempts fill hour after hour, a retry need not wait for the last of them."""
+    busy = window(*(float(at) for at in range(29)), limit=30)
+    assert busy.ready_at(RETRY, 100.0) == 100.0
+    assert busy.ready_at(EXTRA, 100.0) > 100.0
+
+
+def test_the_retries_quarter_is_no_more_than_that():
+    """Seven of thirty, then the next waits for one of the seven."""
+    busy = window(*(float(at) for at in range(20)), limit=30)
+    for at in range(20, 27):
+        busy.charge(float(at), is_retry=True)
+    assert busy.ready_at(RETRY, 100.0) == 4.0 + HOUR
+    assert busy.ready_at(FIRST, 100.0) == 100.0
+
+
+def test_a_retry_that_never_reached_usps_gives_its_share_back():
+    """It is no retry that was made."""
+    busy = window(*(float(at) for at in range(22)), limit=30)
+    for at in range(23, 30):
+        busy.charge(float(at), is_retry=True)
+        busy.refund(float(at))
+    assert busy.ready_at(RETRY, 100.0) == 100.0
+    assert not busy.retried_at
+
+
+def test_a_full_hour_has_room_for_nobody():
+    """Retries' quarter is a part of the limit and nothing on top of it."""
+    full = window(*(float(at) for at in range(30)), limit=30)
+    assert full.ready_at(RETRY, 100.0) == full.ready_at(FIRST, 100.0) == HOUR
 
 
 @pytest.mark.parametrize("need", [FIRST, RETRY, EXTRA])

@@ -142,7 +142,7 @@ def _hours(endpoint: Endpoint, wanted: Demand) -> Iterator[str]:
     if wanted.retry_may_be_late:
         yield (
             f"a renewal that fails may find no room for {_span(wanted.retry_wait_seconds)}: "
-            "the others fill hour after hour"
+            "the others may fill an hour"
         )
 
 

@@ -32,12 +32,15 @@ class Need(NamedTuple):
 
     bucket_kept: float
     hour_kept_share: float
+    hour_own_share: float = 0.0
+    """A share of the hour it may have whatever calls of other kinds have taken."""
 
 
 FIRST = Need(0.0, 0.0)
 """A first attempt may use everything."""
-RETRY = Need(0.0, 0.25)
-"""A retry leaves a quarter of the hour to first attempts of other slots."""
+RETRY = Need(0.0, 0.25, 0.25)
+"""A retry leaves a quarter of the hour to first attempts of other slots, and has a quarter of its
+own: where first attempts fill one hour after another, it would wait for the last of them."""
 EXTRA = Need(BUCKET_KEPT, 0.25)
 """Reports, probes, proofs and renewals by hand are worth the least."""
 
@@ -85,13 +88,16 @@ class HourWindow:
 
     limit: int
     sent_at: deque[float] = field(default_factory=deque)
+    retried_at: deque[float] = field(default_factory=deque)
+    """Those of them that were retries; not on record, so after a restart they are as the others."""
     floor_at: float = 0.0
     """The end of the latest Retry-After; it speaks of the endpoint, not of one slot."""
 
     def used(self, now_boot: float) -> int:
         """Calls charged in the hour before now."""
-        while self.sent_at and self.sent_at[0] <= now_boot - HOUR_SECONDS:
-            self.sent_at.popleft()
+        for calls in (self.sent_at, self.retried_at):
+            while calls and calls[0] <= now_boot - HOUR_SECONDS:
+                calls.popleft()
         return len(self.sent_at)
 
     def allowed(self, need: Need) -> int:
@@ -100,15 +106,23 @@ class HourWindow:
 
     def ready_at(self, need: Need, now_boot: float) -> float:
         """When a call of this kind may be sent."""
-        excess = self.used(now_boot) - self.allowed(need)
-        if excess < 0:
-            return now_boot
-        return self.sent_at[excess] + HOUR_SECONDS
+        self.used(now_boot)
+        shared_at = _room_at(self.sent_at, self.allowed(need), now_boot)
+        own = int(self.limit * need.hour_own_share)
+        if shared_at == now_boot or not own:
+            return shared_at
+        own_at = max(
+            _room_at(self.sent_at, self.limit, now_boot),
+            _room_at(self.retried_at, own, now_boot),
+        )
+        return min(shared_at, own_at)
 
-    def charge(self, now_boot: float) -> None:
+    def charge(self, now_boot: float, *, is_retry: bool = False) -> None:
         """Count a call about to be sent."""
         self.used(now_boot)
         self.sent_at.append(now_boot)
+        if is_retry:
+            self.retried_at.append(now_boot)
 
     def hold(self, until_at: float) -> None:
         """Let nothing be sent before then."""
@@ -116,5 +130,12 @@ class HourWindow:
 
     def refund(self, charged_at: float) -> None:
         """Forget a call that never reached USPS."""
-        if charged_at in self.sent_at:
-            self.sent_at.remove(charged_at)
+        for calls in (self.sent_at, self.retried_at):
+            if charged_at in calls:
+                calls.remove(charged_at)
+
+
+def _room_at(calls: deque[float], most: int, now_boot: float) -> float:
+    """When the last hour holds fewer of these calls than that."""
+    excess = len(calls) - most
+    return now_boot if excess < 0 else calls[excess] + HOUR_SECONDS

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from usps_token_broker.core import schedule
-from usps_token_broker.core.budget import HOUR_SECONDS, RETRY, HourWindow
+from usps_token_broker.core.budget import HOUR_SECONDS, RETRY
 from usps_token_broker.core.planning import COLD_PACE_SECONDS
 from usps_token_broker.core.values import NOMINAL_LIFE_SECONDS
 
@@ -80,12 +80,10 @@ class Demand:
     def retry_wait_seconds(self) -> float:
         """How long a renewal that failed may have to wait for room.
 
-        After a cold start renewals come as its grants did, one full hour after another, and
-        retries have to leave a part of each to them.
+        After a cold start renewals come as its grants did, one full hour after another; of the
+        next one, retries have a part of their own.
         """
-        full, rest = divmod(self.always, self.calls_per_hour)
-        filled = rest >= HourWindow(self.calls_per_hour).allowed(RETRY)
-        return (full + filled) * HOUR_SECONDS
+        return HOUR_SECONDS if self.always >= self.calls_per_hour else 0.0
 
     @property
     def retry_may_be_late(self) -> bool:

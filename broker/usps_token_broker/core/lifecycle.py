@@ -75,6 +75,12 @@ class Slot:
         """Whether the token may be handed out at all."""
         return self.token is not None and now.boot < schedule.spent_at(self.token, now)
 
+    def late_at(self, now: Now) -> float:
+        """When the buffer of its token begins; long ago where there is none to serve."""
+        if self.token is None or not self.servable(now):
+            return -math.inf
+        return schedule.late_at(self.policy, self.token, now)
+
     def good_for(self, min_valid_seconds: float | None, now: Now) -> bool:
         """Whether the token may be handed out and lives that much longer."""
         if self.token is None or not self.servable(now):

@@ -1,7 +1,8 @@
 """Which attempts may start now: who needs a bearer, whose turn it is, what the budget allows.
 
-Callers who wait go first, then first attempts, then the rest. Planned renewals of many payment
-slots are spread over half the lead, so that they neither burst nor run late.
+Callers who wait go first, then tokens that are missing, then renewals and their retries, the one
+whose buffer begins first before the others, then the rest. Planned renewals of many payment slots
+are spread over half the lead, so that they neither burst nor run late.
 """
 
 import enum
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 from usps_token_broker.core import payments, schedule
 from usps_token_broker.core.budget import BudgetKey, HourWindow
 from usps_token_broker.core.lifecycle import Slot
-from usps_token_broker.core.phases import URGENCY, Cause, Wanted
+from usps_token_broker.core.phases import NEEDS, URGENCY, Cause, Wanted
 from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.values import Endpoint, Freshness, Now, Phase, SlotId
 
@@ -172,7 +173,10 @@ class Planner:
 
         def rank(wish: tuple[Slot, Wanted]) -> tuple[bool, int, float]:
             slot, want = wish
-            return (slot.id not in hurried, URGENCY[want.cause], want.at)
+            if want.cause is Cause.RETRY and want.need == NEEDS[Cause.RETRY]:
+                return (slot.id not in hurried, URGENCY[Cause.DUE], slot.late_at(now))
+            at = slot.late_at(now) if want.cause is Cause.DUE else want.at
+            return (slot.id not in hurried, URGENCY[want.cause], at)
 
         return sorted(due, key=rank)
 
@@ -182,7 +186,8 @@ class Planner:
 
     def charge(self, start: Start, now: Now) -> None:
         """Count the call and its turn; the slot charges its own bucket."""
-        self.window(start.slot.id).charge(now.boot)
+        is_retry = start.cause is Cause.RETRY
+        self.window(start.slot.id).charge(now.boot, is_retry=is_retry)
         if not start.slot.id.is_bearer:
             self.paced_at[start.slot.id.app] = now.boot
 
