@@ -1,10 +1,15 @@
-"""An earlier release beside today's: its wheels on PYTHONPATH, imported as they are."""
+"""An earlier release beside today's: its wheels unpacked, and put on PYTHONPATH."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +20,24 @@ _OURS = ("USPS_", "XDG_", "NOTIFY_")
 
 @dataclass(frozen=True)
 class Release:
-    """Where the two distributions of a release are imported from; None is what is installed."""
+    """A release by its version; None is what is installed here."""
 
-    name: str
-    broker_wheel: Path | None = None
-    client_wheel: Path | None = None
+    version: str | None = None
+
+    @property
+    def broker_folder(self) -> Path | None:
+        """Where a broker of this release is imported from."""
+        return None if self.version is None else _unpacked(f"usps_token_broker-{self.version}")
+
+    @property
+    def client_folder(self) -> Path | None:
+        """Where a client of this release is imported from."""
+        return None if self.version is None else _unpacked(f"usps_token_client-{self.version}")
 
     @property
     def broker_environ(self) -> dict[str, str]:
         """What a process needs to be a broker of this release."""
-        return _path_of(self.broker_wheel)
+        return _path_of(self.broker_folder)
 
     def shim(self, *arguments: str, **more: Any) -> "subprocess.CompletedProcess[str]":
         """`usps-token` of this release, run to its end."""
@@ -37,7 +50,7 @@ class Release:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         return subprocess.run(
             [sys.executable, *arguments],
-            env={**kept, **_path_of(self.client_wheel), **(environ or {})},
+            env={**kept, **_path_of(self.client_folder), **(environ or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -52,19 +65,19 @@ class Release:
         return json.loads(done.stdout)
 
 
-def release(version: str) -> Release:
-    """One of those whose wheels are kept."""
-    wheels = [
-        WHEELS / f"usps_token_{part}-{version}-py3-none-any.whl" for part in ("broker", "client")
-    ]
-    for wheel in wheels:
-        assert wheel.is_file(), wheel
-    return Release(version, *wheels)
+@cache
+def _unpacked(wheel: str) -> Path:
+    """Not imported from the wheel itself: a zip keeps no bytecode, so that takes a second more."""
+    folder = Path(tempfile.mkdtemp(prefix="utb-"))
+    atexit.register(shutil.rmtree, folder)
+    with zipfile.ZipFile(WHEELS / f"{wheel}-py3-none-any.whl") as archive:
+        archive.extractall(folder)
+    return folder
 
 
-def _path_of(wheel: Path | None) -> dict[str, str]:
-    return {} if wheel is None else {"PYTHONPATH": str(wheel)}
+def _path_of(folder: Path | None) -> dict[str, str]:
+    return {} if folder is None else {"PYTHONPATH": str(folder)}
 
 
-TODAY = Release("today")
-OLD = release("0.1.0")
+TODAY = Release()
+OLD = Release("0.1.0")
