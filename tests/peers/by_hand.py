@@ -1,5 +1,6 @@
 """For programs that only carry bytes: the requests written out, and the answers taken apart."""
 
+import contextlib
 import http.client
 import io
 import json
@@ -62,8 +63,9 @@ def carry(command):
             request_bytes(request, plan["version"], last=request is group[-1]) for request in group
         )
         program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        program.stdin.write(sent)
-        program.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            program.stdin.write(sent)
+            program.stdin.flush()
         running.append((program, group))
     answers = []
     for program, group in running:

@@ -238,8 +238,8 @@ def test_a_client_that_waits_is_spared_a_body_that_would_be_refused(peer, relay)
 
 @every_peer
 def test_a_report_that_is_too_large_is_refused_and_the_refusal_is_read(shop, peer):
-    """Two megabytes, of which the broker takes none: the client hears why all the same."""
-    [answer] = ask(peer, shop.socket, report({**WRONG_SCOPE, "body": "x" * 2_000_000}))
+    """Half a megabyte, of which the broker keeps none: the client hears why all the same."""
+    [answer] = ask(peer, shop.socket, report({**WRONG_SCOPE, "body": "x" * 500_000}))
     assert (answer.status, answer.json["code"]) == (400, "too_large")
     assert is_whole(answer)
 
