@@ -9,6 +9,7 @@ import pytest
 from processes import Home, Usps
 from releases import OLD, TODAY
 
+from usps_token_broker import version
 from usps_token_broker.simulator import EXAMPLE_LABEL
 
 STORY = Path(__file__).with_name("shim_story.py")
@@ -71,6 +72,13 @@ def test_the_old_client_is_the_one_of_the_wheel(tmp_path):
     assert OLD.play(STORY, "where", str(tmp_path)).startswith(str(OLD.client_folder))
     assert OLD.shim("--version").stdout == "usps-token-client 0.1.0\n"
     assert str(OLD.client_folder) not in TODAY.play(STORY, "where", str(tmp_path))
+
+
+def test_today_is_a_later_release():
+    """Of broker and client alike: else nothing here would meet anything older."""
+    said = TODAY.shim("--version").stdout.split()[-1]
+    assert said == version()
+    assert tuple(map(int, said.split("."))) > tuple(map(int, OLD.version.split(".")))
 
 
 def test_the_broker_is_of_the_release_it_should_be(pair):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 20
 """An answer is about 4 KB; whatever sends a megabyte is not a broker."""
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 JSON = "application/json"
 TEXT = "text/plain"
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
