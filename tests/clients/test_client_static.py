@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from usps_token_client import AsyncTokenClient, BrokerTimeout, TokenClient, TokenDenied
+from usps_token_client import AsyncTokenClient, TokenClient, TokenDenied
 
 SECRET = "eyJ.SECRET.x"
 
@@ -121,8 +121,12 @@ def test_nothing_is_asked(monkeypatch):
     assert tokens.ready("bearer")
     assert not tokens.ready("payment")
     tokens.wait_ready(0.01)
-    with pytest.raises(BrokerTimeout, match="payment"):
-        tokens.wait_ready(0.01, "payment")
+
+
+def test_nobody_waits_for_a_static_token_that_was_not_given():
+    """It will never come, so it is denied at once."""
+    with pytest.raises(TokenDenied, match="no static token for payment"):
+        TokenClient.static(bearer="b").wait_ready(600, "payment")
 
 
 def test_static_tokens_are_not_pickled_or_shown():

@@ -339,6 +339,13 @@ def test_a_broker_that_always_hangs_up_is_an_error(broker):
     assert (type(error), error.code) == (ProtocolMismatch, "cut_answer")
 
 
+def test_what_was_heard_says_more_than_a_deadline(broker):
+    """When the last attempt is cut short by the deadline, the trouble before it is told."""
+    broker.script = [HangUp()]
+    broker.always = Silence()
+    assert refused(quick(broker)).code == "cut_answer"
+
+
 def test_a_broker_that_comes_back_within_the_deadline_is_found(silent_broker):
     """Connection refused while a broker restarts is waited out."""
     silent_broker.listen()

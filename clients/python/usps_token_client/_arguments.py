@@ -53,7 +53,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         if word in {"-h", "--help", "help"} and not found.words:
             found.command = "help"
             return found
-        if word == "--version":
+        if word == "--version" or (word == "version" and not found.command):
             found.command = "version"
             return found
         if word.startswith("-") and word != "-":
@@ -117,11 +117,10 @@ def _all(rest: list[str]) -> list[str]:
 
 
 def _seconds(name: str, value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    # The comparison is false for NaN and for infinity as well.
+    whole, point, part = value.partition(".")
+    # Only `12` or `0.5`: float() takes more, such as 1_0, and `usps-token` in sh takes no more.
+    plain = value.isascii() and whole.isdigit() and (part.isdigit() or not point)
+    seconds = float(value) if plain else -1.0
     if not 0.0 <= seconds <= 1e6 or (name == "--timeout" and seconds == 0.0):  # noqa: PLR2004 - eleven days
         raise UsageError(f"{name} wants a number of seconds, not {value!r}")
     return seconds

@@ -124,8 +124,8 @@ def problem(answer: Answer) -> BrokerError:
         return bad_answer(f"{code}, so this broker is older than this client")
     error_type = NoPermission if code == "forbidden" else TokenDenied
     error = error_type(
-        _words(data.get("detail")) or f"the broker answered {code}",
-        fix=_words(data.get("fix")),
+        words(data.get("detail")) or f"the broker answered {code}",
+        fix=words(data.get("fix")),
         code=code,
         retry_after=_retry_after(data, answer),
         permanent=code in PERMANENT,
@@ -141,7 +141,7 @@ def _add_upstream(error: TokenDenied, data: dict[str, Any]) -> None:
     at, status = data.get("next_attempt_at"), data.get("upstream_status")
     error.next_attempt_at = float(at) if is_number(at) else None
     error.upstream_status = status if isinstance(status, int) else None
-    error.upstream_code = _words(data.get("upstream_code")) or None
+    error.upstream_code = words(data.get("upstream_code")) or None
 
 
 def _retry_after(data: dict[str, Any], answer: Answer) -> float | None:
@@ -152,7 +152,7 @@ def _retry_after(data: dict[str, Any], answer: Answer) -> float | None:
     return float(header) if header.isascii() and header.isdigit() and len(header) < 10 else None  # noqa: PLR2004
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
     """A sentence for people, fit for a terminal and of bounded length."""
     if not isinstance(value, str):
         return ""

@@ -79,16 +79,24 @@ class Session(TokenClient):
 
     def status_text(self) -> str:
         """`usps-token status`."""
-        state = self.status()
-        if self._json:
-            return _dump(state)
         from ._status_text import describe  # noqa: PLC0415 - only here
 
-        try:
-            return describe(state)
-        except (AttributeError, TypeError, ValueError, OverflowError, OSError):
-            # A broker of another version words it otherwise: show what it said.
-            return _dump(state)
+        if self._core.is_static:
+            state = self.status()
+            return _dump(state) if self._json else describe(state)
+
+        def read(answer: Answer) -> str:
+            state = _document(answer)
+            said = answer.body.decode("utf-8", "replace")
+            try:
+                return said if self._json else describe(state)
+            except (AttributeError, TypeError, ValueError, OverflowError, OSError):
+                # A broker of another version words it otherwise: show what it said.
+                return said
+
+        query = {"app": self._core.app}
+        steps = self._core.ask("/v1/status", query, read)
+        return _driving.run(steps, self._socket, self._now)
 
     def execute(self) -> NoReturn:
         """`usps-token exec`: become the command, or end the process."""

@@ -108,8 +108,9 @@ class Core:
     ) -> Steps[list[str]]:
         """The tokens that are not ready, as `APP/SLOT`; none when all is well."""
         # Without a slot the broker looks at all that it requires, of every app.
+        least = None if min_valid is None else f"{min_valid:g}"
         for slot in slots or ((None,) if self.app is None else (BEARER,)):
-            query = {"app": self.app if slot else None, "slot": slot, "min_valid": min_valid}
+            query = {"app": self.app if slot else None, "slot": slot, "min_valid": least}
             names = yield from self.ask("/readyz", query, _unready, seconds=seconds)
             if names:
                 return names

@@ -85,9 +85,11 @@ def asking(
     """Ask until there is an answer that `read` can use; it is told when the question was sent.
 
     A patient caller asks again after passing trouble, with growing pauses, as long as the deadline
-    allows; then it raises what the last attempt met.
+    allows; then it raises what the last attempt met, or the one before where the deadline cut the
+    last one short.
     """
     pause = FIRST_PAUSE_SECONDS
+    heard: BrokerError | None = None
     absent_until = min(deadline, now() + ABSENCE_SECONDS)
     while True:
         sent_at = now()
@@ -95,6 +97,9 @@ def asking(
             answer: Answer = yield Send(message, deadline)
             return read(answer, sent_at)
         except BrokerError as error:
+            if heard is not None and isinstance(error, BrokerTimeout):
+                raise heard from None
+            heard = error
             wait = max(pause, error.retry_after or 0.0)
             limit = absent_until if isinstance(error, BrokerNotInstalled) else deadline
             if not (patient and error.passing) or now() + wait >= limit:
