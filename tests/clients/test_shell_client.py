@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from contract_files import commands, script
+from contract_files import commands, exchanges, script
 from scripted_broker import Held, Silence, problem
 from token_programs import SHELL_CLIENT, SHELLS, command, missing, run
 
@@ -100,6 +100,23 @@ def test_no_process_has_a_token_in_its_arguments_or_its_environment(
     assert "TOOL printf" not in told
 
 
+def test_a_shell_that_cannot_print_by_itself_is_refused(environment, broker):
+    """Its printf would be a process with the token in its arguments."""
+    if missing("bash"):
+        pytest.skip(f"there is no {missing('bash')}")
+    without = ["bash", "-c", 'enable -n printf; . "$0"', str(SHELL_CLIENT), "bearer"]
+    done = subprocess.run(
+        without,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "no printf of its own" in done.stderr
+    assert broker.requests == []
+
+
 def test_static_tokens_are_in_no_arguments_either(shell, tmp_path):
     """They come from the environment, and stay out of every command line."""
     log = tmp_path / "log"
@@ -121,6 +138,28 @@ def test_no_temporary_file_is_made(shell, environment, tmp_path):
     done = run(shell, ["headers", "--payment"], environment, cwd=tmp_path)
     assert done.out.count("\n") == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_input_is_left_to_the_command(shell, environment):
+    """What is piped to `usps-token exec` is for CMD."""
+    done = subprocess.run(
+        [*command(shell), "exec", "--", "cat"],
+        env={"PATH": os.environ["PATH"], **environment},
+        input=b"piped\n",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"piped\n")
+
+
+def test_a_large_status_is_shown(shell, environment, broker):
+    """Three hundred tokens, each with its trouble."""
+    status = exchanges()["the status in trouble"]["answer"]["json"]
+    [app] = status["apps"]
+    broker.status = {**status, "apps": [{**app, "slots": app["slots"] * 150}]}
+    done = run(shell, ["status"], environment)
+    assert done.status == 0
+    assert done.out.count("[upstream_unavailable]") == 150
 
 
 def test_settings_of_curl_are_not_read(shell, environment, tmp_path):
