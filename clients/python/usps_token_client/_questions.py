@@ -180,7 +180,7 @@ def read_headers(data: dict[str, Any], payment: str | None) -> Headers:
 
 
 def _another(asked: str, got: str) -> BrokerError:
-    return _checking.bad_answer(f"asked for the {asked}, it gave the {got}")
+    return _checking.bad_answer(f"asked for the {asked}, it gave the {_checking.words(got)}")
 
 
 def _spent() -> BrokerError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ._checking import words
+from ._checking import is_number, words
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def _word(value: object) -> str:
     """A text or a number, fit for a terminal; a question mark for anything else."""
     if isinstance(value, str):
         return words(value)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return str(value) if is_number else "?"
+    is_figure = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return str(value) if is_figure else "?"
 
 
 def _number(value: object, otherwise: float = 0.0) -> float:
-    return float(value) if isinstance(value, (int, float)) else otherwise
+    return float(value) if is_number(value) else otherwise
