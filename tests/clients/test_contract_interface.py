@@ -122,8 +122,10 @@ def compare(example, actual, where=""):
 
 async def ask(broker, request, who):
     """The answer to this request."""
-    body = json.dumps(request["json"]).encode() if "json" in request else b""
-    return await broker.ask(request["method"], request["target"], request["headers"], body, who)
+    text = json.dumps(request["json"]) if "json" in request else request.get("text", "")
+    return await broker.ask(
+        request["method"], request["target"], request["headers"], text.encode(), who
+    )
 
 
 @pytest.mark.parametrize("name", REAL)
