@@ -142,7 +142,7 @@ class PeerMessage(msgspec.Struct, frozen=True):
     waiting: int
 
 
-class StatusMessage(msgspec.Struct, frozen=True):
+class StatusMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """`GET /v1/status`."""
 
     version: str
