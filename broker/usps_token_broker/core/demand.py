@@ -13,7 +13,6 @@ from typing import Final
 
 from usps_token_broker.core import schedule
 from usps_token_broker.core.budget import HOUR_SECONDS, RETRY
-from usps_token_broker.core.planning import COLD_PACE_SECONDS
 from usps_token_broker.core.values import NOMINAL_LIFE_SECONDS
 
 DAY_SECONDS: Final = 86_400.0
@@ -74,7 +73,7 @@ class Demand:
     def cold_start_seconds(self) -> float:
         """From nothing saved to the last grant, those that are always kept."""
         hours, after = divmod(max(0, self.always - 1), self.calls_per_hour)
-        return hours * HOUR_SECONDS + after * COLD_PACE_SECONDS
+        return hours * HOUR_SECONDS + after * schedule.COLD_PACE_SECONDS
 
     @property
     def retry_wait_seconds(self) -> float:

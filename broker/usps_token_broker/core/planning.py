@@ -21,7 +21,6 @@ from usps_token_broker.core.values import Endpoint, Freshness, Now, Phase, SlotI
 
 MAX_FLIGHTS: Final = 8
 """Calls to one endpoint under way at once: far below any spike arrest that was ever reported."""
-COLD_PACE_SECONDS: Final = 1.0
 
 
 class Held(enum.Enum):
@@ -145,7 +144,7 @@ class Planner:
             return 0.0
         match cause:
             case Cause.MISSING:
-                return last + schedule.scaled(COLD_PACE_SECONDS, slot.life_seconds)
+                return last + schedule.scaled(schedule.COLD_PACE_SECONDS, slot.life_seconds)
             case Cause.DUE | Cause.CLOCK if slot.freshness(now) is Freshness.DUE:
                 lead = schedule.lead_seconds(slot.policy, slot.life_seconds)
                 return last + lead / (2 * peers)

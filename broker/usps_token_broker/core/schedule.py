@@ -22,6 +22,8 @@ GUARD_FIRST_SECONDS: Final = 60.0
 GUARD_CEILING_SECONDS: Final = 900.0
 CLOCK_TOLERANCE_SECONDS: Final = 60.0
 """How far the two clocks may differ over one life before the token is looked at again."""
+COLD_PACE_SECONDS: Final = 1.0
+"""Between first calls of many payment slots that nobody waits for."""
 CHECK_AFTER_SECONDS: Final = 60.0
 ACTIVE_SECONDS: Final = 86_400.0
 """How long after it was last asked for a token with `keep = "active"` is still renewed."""
