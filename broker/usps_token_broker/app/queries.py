@@ -1,16 +1,15 @@
 """Query strings of the local interface, checked. A wrong one raises `BadRequestError`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, overload
 
 from usps_token_broker.core.values import PAYMENT
 from usps_token_broker.wire.http import BadRequestError
+from usps_token_broker.wire.keys import WAIT_SECONDS, Key
 
-WAIT_SECONDS: Final = 10.0
-WAIT_MOST_SECONDS: Final = 60.0
-_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{0,20})?(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[0-9]{1,21}(\.[0-9]{0,20})?(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 """A span as people and programs write it; `float()` would take `1_0` and `infinity` too."""
 
 
@@ -26,13 +25,16 @@ class Query:
     slot: str | None = None
 
 
-def read(query: Mapping[str, str], allowed: frozenset[str]) -> Query:
+def read(query: Mapping[str, str], taken: Collection[Key]) -> Query:
     """The query of a call that takes these keys. Raises BadRequestError."""
-    for key in query:
-        if key not in allowed:
+    allowed = {key.name for key in taken}
+    for name in query:
+        if name not in allowed:
             takes = ", ".join(sorted(allowed)) or "none"
-            raise BadRequestError(f"unknown query key `{key[:40]}`", f"this call takes: {takes}")
-    result = Query(
+            raise BadRequestError(f"unknown query key `{name[:40]}`", f"this call takes: {takes}")
+    for key in taken:
+        _check_most(query, key)
+    return Query(
         app=query.get("app"),
         min_valid=_seconds(query, "min_valid"),
         wait=_seconds(query, "wait", WAIT_SECONDS),
@@ -40,11 +42,11 @@ def read(query: Mapping[str, str], allowed: frozenset[str]) -> Query:
         payment=query.get("payment"),
         slot=query.get("slot"),
     )
-    if result.wait > WAIT_MOST_SECONDS:
-        raise BadRequestError(
-            f"`wait` is at most {WAIT_MOST_SECONDS:g} seconds", "ask again after that, in a loop"
-        )
-    return result
+
+
+def _check_most(query: Mapping[str, str], key: Key) -> None:
+    if key.most is not None and (_seconds(query, key.name) or 0.0) > key.most:
+        raise BadRequestError(f"`{key.name}` is at most {key.most:g} seconds", key.too_much)
 
 
 @overload

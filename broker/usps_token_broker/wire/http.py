@@ -10,12 +10,13 @@ from collections.abc import AsyncGenerator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from usps_token_broker.core.outcomes import Code
+from usps_token_broker.wire.saying import says
 
 STATUS: Final[Mapping[Code, int]] = MappingProxyType(
     {
@@ -90,13 +91,13 @@ class Reply:
 class ConfigProblem(msgspec.Struct, frozen=True):
     """One thing to put right in a configuration."""
 
-    file: str
-    """The file, or `the environment`."""
-    key: str
-    """The full path of the key, the line, or the variable; empty for all of it."""
-    expected: str
-    found: str
-    fix: str
+    file: Annotated[str, says("The file, or `the environment`")]
+    key: Annotated[
+        str, says("The full path of the key, the line, or the variable; empty for all of it")
+    ]
+    expected: Annotated[str, says("What should stand there")]
+    found: Annotated[str, says("What stands there; never a secret")]
+    fix: Annotated[str, says("How to write it")]
 
 
 class Streamed:
@@ -163,21 +164,24 @@ def _head(status: int, content_type: str | None, length: str, headers: Mapping[s
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """An error as RFC 9457 problem details, with a stable `code` and what to do about it.
 
-    Made by `problem()`. `next_attempt_at` is Unix seconds, `retry_after` a span in seconds.
+    Made by `problem()`.
     """
 
-    type: str
-    title: str
-    status: int
-    code: Code
-    detail: str
-    fix: str
-    next_attempt_at: float | None = None
-    retry_after: float | None = None
-    upstream_status: int | None = None
-    upstream_code: str | None = None
-    problems: tuple[ConfigProblem, ...] = ()
-    """With `config_invalid`: everything that is wrong."""
+    type: Annotated[str, says("Always `about:blank`: `code` tells them apart")]
+    title: Annotated[str, says("The phrase that belongs to the status")]
+    status: Annotated[int, says("The HTTP status")]
+    code: Annotated[Code, says("The stable name of the problem")]
+    detail: Annotated[str, says("What happened, and why")]
+    fix: Annotated[str, says("What to do about it")]
+    next_attempt_at: Annotated[float | None, says("When USPS is asked next, Unix seconds")] = None
+    retry_after: Annotated[
+        float | None, says("Seconds after which to ask again; also the header `Retry-After`")
+    ] = None
+    upstream_status: Annotated[int | None, says("The HTTP status that USPS answered")] = None
+    upstream_code: Annotated[str | None, says("USPS's own code, such as `invalid_client`")] = None
+    problems: Annotated[
+        tuple[ConfigProblem, ...], says("With `config_invalid`: everything that is wrong")
+    ] = ()
 
 
 def problem(  # noqa: PLR0913 - one argument for each member of the document

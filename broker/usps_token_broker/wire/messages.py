@@ -1,11 +1,20 @@
-"""What the local interface says in JSON. Instants are Unix seconds, spans are seconds."""
+"""What the local interface says in JSON. Instants are Unix seconds, spans are seconds.
+
+What `says` adds stands in the OpenAPI document. Encoding does not look at it.
+"""
 
 import json
-from typing import Final, get_args
+from typing import Annotated, Final, get_args
 
 import msgspec
 
+from usps_token_broker.core.commands import Outcome
+from usps_token_broker.core.credentials import Standing
+from usps_token_broker.core.outcomes import Code
+from usps_token_broker.core.values import Endpoint, Freshness, Phase
 from usps_token_broker.wire.http import ConfigProblem
+from usps_token_broker.wire.saying import says
+from usps_token_broker.wire.verdict_rules import VerdictCode
 
 
 class Veiled(msgspec.Struct, frozen=True):
@@ -18,189 +27,220 @@ class Veiled(msgspec.Struct, frozen=True):
 class TokenMessage(Veiled, frozen=True):
     """`GET /v1/tokens/{slot}`."""
 
-    token: str
-    token_type: str
-    slot: str
-    app: str
-    host: str
-    serial: int
-    issued_at: float
-    expires_at: float
-    expires_in: int
-    use_until: float
-    check_after: float
-    scopes: tuple[str, ...] | None
-    degraded: bool
+    token: Annotated[str, says("The bare value, as USPS granted it")]
+    token_type: Annotated[str, says("What stands before a bearer token in `Authorization`")]
+    slot: Annotated[str, says("`bearer`, `payment`, or `payment-NAME`")]
+    app: Annotated[str, says("The app it belongs to")]
+    host: Annotated[str, says("The USPS host it is good for")]
+    serial: Annotated[int, says("Names this grant, in reports too; compare it for equality only")]
+    issued_at: Annotated[float, says("When it was asked for, Unix seconds")]
+    expires_at: Annotated[float, says("The end of its life, Unix seconds")]
+    expires_in: Annotated[int, says("Seconds until then, counted from this answer")]
+    use_until: Annotated[float, says("When its buffer begins, Unix seconds: use it no longer")]
+    check_after: Annotated[float, says("Seconds after which to ask whether it is still the one")]
+    scopes: Annotated[
+        tuple[str, ...] | None, says("What USPS granted it for; null where USPS did not say")
+    ]
+    degraded: Annotated[bool, says("Whether it is inside its buffer, or reported as dead")]
 
 
 class HeadersMessage(Veiled, frozen=True):
     """`GET /v1/headers`: one consistent snapshot."""
 
-    app: str
-    host: str
-    base_url: str
-    headers: dict[str, str]
-    serials: dict[str, int]
-    expires_in: int
-    use_until: float
-    check_after: float
-    degraded: bool
+    app: Annotated[str, says("The app they belong to")]
+    host: Annotated[str, says("The USPS host they are good for")]
+    base_url: Annotated[str, says("Where to call USPS with them")]
+    headers: Annotated[dict[str, str], says("What to put on a request, by name")]
+    serials: Annotated[
+        dict[str, int], says("The serials of `bearer` and `payment`, for a report of a refusal")
+    ]
+    expires_in: Annotated[int, says("Seconds until the first of them ends, from this answer")]
+    use_until: Annotated[float, says("When the first buffer begins, Unix seconds")]
+    check_after: Annotated[float, says("Seconds after which to ask whether they are still those")]
+    degraded: Annotated[bool, says("Whether one is inside its buffer, or reported as dead")]
 
 
 class AnswerReport(Veiled, frozen=True):
-    """`POST /v1/answers`, what the worker says: USPS's answer as it was given.
+    """`POST /v1/answers`, what the worker says: USPS's answer as it was given."""
 
-    `body` is the first 4 KB; `payment` names the payment slot when it is not the default one.
-    """
-
-    status: int
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    body: str = ""
-    path: str = ""
-    host: str | None = None
-    serials: dict[str, int | None] = msgspec.field(default_factory=dict)
-    payment: str = "default"
+    status: Annotated[int, says("The HTTP status that USPS answered")]
+    headers: Annotated[dict[str, str], says("Its headers")] = msgspec.field(default_factory=dict)
+    body: Annotated[str, says("The first 4 KB of its body; never logged")] = ""
+    path: Annotated[str, says("The path or URL that was called")] = ""
+    host: Annotated[str | None, says("The host that was called, if the URL does not say")] = None
+    serials: Annotated[
+        dict[str, int | None],
+        says(
+            "The serials of the tokens that were sent: `bearer`, needed where a token may be dead, "
+            "and `payment` if one was"
+        ),
+    ] = msgspec.field(default_factory=dict)
+    payment: Annotated[str, says("Whose payment token was sent; `default` or a NAME")] = "default"
 
 
 class VerdictMessage(Veiled, frozen=True, omit_defaults=True):
     """`POST /v1/answers`, what the broker says."""
 
-    code: str
-    detail: str
-    fix: str
-    retry: bool
-    outcome: str
-    headers: dict[str, str] | None = None
-    serials: dict[str, int] | None = None
-    retry_after: float | None = None
-    next_attempt_at: float | None = None
+    code: Annotated[str, says("What the answer means", words=VerdictCode)]
+    detail: Annotated[str, says("The same for people, or why there is no other token")]
+    fix: Annotated[str, says("What to do about it")]
+    retry: Annotated[bool, says("Whether to call USPS once more, with `headers`")]
+    outcome: Annotated[str, says("What came of the report", words=Outcome)]
+    headers: Annotated[
+        dict[str, str] | None, says("What to put on requests from now on; absent without a token")
+    ] = None
+    serials: Annotated[dict[str, int] | None, says("Their serials")] = None
+    retry_after: Annotated[
+        float | None, says("Seconds until the next attempt at another token")
+    ] = None
+    next_attempt_at: Annotated[float | None, says("When that is, Unix seconds")] = None
 
 
 class TroubleMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong with a slot, since when."""
 
-    code: str
-    detail: str
-    fix: str
-    since: float
-    at: float
-    times: int
-    upstream_status: int | None = None
-    upstream_code: str | None = None
+    code: Annotated[str, says("Its stable name, as in a problem", words=Code)]
+    detail: Annotated[str, says("What happened")]
+    fix: Annotated[str, says("What to do about it")]
+    since: Annotated[float, says("When the first failure in a row was, Unix seconds")]
+    at: Annotated[float, says("When the latest was, Unix seconds")]
+    times: Annotated[int, says("How many there were in a row")]
+    upstream_status: Annotated[int | None, says("The HTTP status that USPS answered")] = None
+    upstream_code: Annotated[str | None, says("USPS's own code, such as `invalid_client`")] = None
 
 
 class SlotMessage(msgspec.Struct, frozen=True):
     """One slot in `GET /v1/status`."""
 
-    slot: str
-    phase: str
-    freshness: str
-    ready: bool
-    required: bool
-    degraded: bool
-    suspect: bool
-    serial: int | None
-    issued_at: float | None
-    expires_at: float | None
-    expires_in: float | None
-    use_until: float | None
-    renew_at: float | None
-    next_attempt_at: float | None
-    next_attempt_why: str | None
-    attempts_left: float
-    scopes: tuple[str, ...] | None
-    trouble: TroubleMessage | None
-    dormant: bool = False
-    """Renewed only while somebody asks for it, and nobody asked in a day."""
+    slot: Annotated[str, says("`bearer`, `payment`, or `payment-NAME`")]
+    phase: Annotated[str, says("What is done about its next token", words=Phase)]
+    freshness: Annotated[str, says("How far through its life its token is", words=Freshness)]
+    ready: Annotated[bool, says("Whether there is a token to serve, and no doubt about it")]
+    required: Annotated[bool, says("Whether the broker is ready only with it")]
+    degraded: Annotated[bool, says("Whether its token is inside its buffer, or reported as dead")]
+    suspect: Annotated[bool, says("Whether the renewal after a report has failed")]
+    serial: Annotated[int | None, says("Names the grant; null without a token")]
+    issued_at: Annotated[float | None, says("When the token was asked for, Unix seconds")]
+    expires_at: Annotated[float | None, says("The end of its life, Unix seconds")]
+    expires_in: Annotated[float | None, says("Seconds until then")]
+    use_until: Annotated[float | None, says("When its buffer begins, Unix seconds")]
+    renew_at: Annotated[float | None, says("When its renewal is planned, Unix seconds")]
+    next_attempt_at: Annotated[float | None, says("When USPS is asked next, Unix seconds")]
+    next_attempt_why: Annotated[str | None, says("What for, or what it waits for")]
+    attempts_left: Annotated[float, says("Calls that this slot may make now")]
+    scopes: Annotated[
+        tuple[str, ...] | None, says("What USPS granted its token for; null where it did not say")
+    ]
+    trouble: Annotated[TroubleMessage | None, says("What is wrong, until the next grant")]
+    dormant: Annotated[
+        bool, says("Renewed only while somebody asks for it, and nobody asked in a day")
+    ] = False
 
 
 class BudgetMessage(msgspec.Struct, frozen=True):
     """Calls to one USPS endpoint in the last hour."""
 
-    endpoint: str
-    used_last_hour: int
-    calls_per_hour: int
+    endpoint: Annotated[str, says("Which of the two", words=Endpoint)]
+    used_last_hour: Annotated[int, says("Calls made")]
+    calls_per_hour: Annotated[int, says("Calls that may be made")]
 
 
 class AppMessage(msgspec.Struct, frozen=True):
     """One app in `GET /v1/status`."""
 
-    app: str
-    host: str
-    skew_seconds: float | None
-    slots: list[SlotMessage]
-    budget: list[BudgetMessage]
-    credentials: str = "unknown"
-    """What USPS thinks of the client secret in force: unknown, pending, accepted, refused."""
+    app: Annotated[str, says("Its name")]
+    host: Annotated[str, says("The USPS host")]
+    skew_seconds: Annotated[
+        float | None, says("The clock of USPS less ours, in seconds; null before its first answer")
+    ]
+    slots: Annotated[list[SlotMessage], says("Those that this peer may read")]
+    budget: Annotated[list[BudgetMessage], says("By endpoint")]
+    credentials: Annotated[
+        str, says("What USPS thinks of the client secret in force", words=Standing)
+    ] = "unknown"
 
 
 class PeerMessage(msgspec.Struct, frozen=True):
     """What the processes of one user take of the broker now; for administrators."""
 
-    uid: int
-    connections: int
-    waiting: int
+    uid: Annotated[int, says("The user")]
+    connections: Annotated[int, says("Connections open now")]
+    waiting: Annotated[int, says("Requests that wait for their reply now")]
 
 
 class StatusMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """`GET /v1/status`."""
 
-    version: str
-    pid: int
-    started_at: float
-    at: float
-    ready: bool
-    waiting: int
-    state_trouble: str | None
-    apps: list[AppMessage]
-    peers: list[PeerMessage] | None = None
-    """On the admin socket only."""
-    left_out: list[ConfigProblem] | None = None
-    """Payment files that cannot be used; on the admin socket only."""
+    version: Annotated[str, says("The version of the broker")]
+    pid: Annotated[int, says("Its process id")]
+    started_at: Annotated[float, says("When it started, Unix seconds")]
+    at: Annotated[float, says("When this was so, Unix seconds")]
+    ready: Annotated[bool, says("Whether every required slot is good")]
+    waiting: Annotated[int, says("Callers that wait for a token")]
+    state_trouble: Annotated[str | None, says("Why tokens are not saved; null while they are")]
+    apps: Annotated[list[AppMessage], says("Those that this peer may use")]
+    peers: Annotated[list[PeerMessage] | None, says("On the admin socket only")] = None
+    left_out: Annotated[
+        list[ConfigProblem] | None,
+        says("Payment files that cannot be used; on the admin socket only"),
+    ] = None
 
 
 class RenewalMessage(msgspec.Struct, frozen=True):
     """`POST /v1/tokens/{slot}/renewals`: the token that is in use now."""
 
-    app: str
-    slot: str
-    outcome: str
-    serial: int
-    expires_at: float
-    expires_in: float
+    app: Annotated[str, says("Its app")]
+    slot: Annotated[str, says("Its slot")]
+    outcome: Annotated[str, says("What came of the order", words=(Outcome.RENEWED,))]
+    serial: Annotated[int, says("Names the new grant")]
+    expires_at: Annotated[float, says("The end of its life, Unix seconds")]
+    expires_in: Annotated[float, says("Seconds until then")]
 
 
 class SecretMessage(msgspec.Struct, frozen=True):
-    """What came of a changed client secret: accepted, refused, or pending still."""
+    """What came of a changed client secret."""
 
-    app: str
-    outcome: str
-    detail: str
-    good_until: float | None = None
-    """Until when the token of the secret before is served, where the new one is refused."""
+    app: Annotated[str, says("Whose")]
+    outcome: Annotated[
+        str,
+        says(
+            "`pending` while USPS has not said",
+            words=(Standing.ACCEPTED, Standing.REFUSED, Standing.PENDING),
+        ),
+    ]
+    detail: Annotated[str, says("The same for people")]
+    good_until: Annotated[
+        float | None,
+        says(
+            "Until when the token of the secret before is served, where the new one is refused; "
+            "Unix seconds"
+        ),
+    ] = None
 
 
 class ReloadMessage(msgspec.Struct, frozen=True):
     """`POST /v1/reload`: what is different now."""
 
-    changed: list[str]
-    secrets: list[SecretMessage]
-    left_out: list[ConfigProblem]
-    """Payment files that cannot be used. What was read from them before stays in force."""
-    warnings: list[str]
+    changed: Annotated[list[str], says("Each difference, for people")]
+    secrets: Annotated[list[SecretMessage], says("What came of those that changed")]
+    left_out: Annotated[
+        list[ConfigProblem],
+        says("Payment files that cannot be used. What was read from them before stays in force"),
+    ]
+    warnings: Annotated[list[str], says("What works, and is hardly meant")]
 
 
 class ForgottenSlot(msgspec.Struct, frozen=True):
     """A token that is no longer there."""
 
-    app: str
-    slot: str
+    app: Annotated[str, says("Its app")]
+    slot: Annotated[str, says("Its slot")]
 
 
 class ForgottenMessage(msgspec.Struct, frozen=True):
     """`POST /v1/forget`."""
 
-    forgotten: list[ForgottenSlot]
+    forgotten: Annotated[list[ForgottenSlot], says("Every slot that was told to forget")]
 
 
 class StatusEvent(StatusMessage, frozen=True, tag_field="event", tag="status"):
@@ -210,52 +250,54 @@ class StatusEvent(StatusMessage, frozen=True, tag_field="event", tag="status"):
 class SlotEvent(msgspec.Struct, frozen=True, tag_field="event", tag="slot"):
     """`GET /v1/events`: a slot that has changed, as it stood at `at`."""
 
-    at: float
-    app: str
-    slot: SlotMessage
+    at: Annotated[float, says("When this was so, Unix seconds")]
+    app: Annotated[str, says("Its app")]
+    slot: Annotated[SlotMessage, says("How it stands")]
 
 
 class RemovedEvent(msgspec.Struct, frozen=True, tag_field="event", tag="removed"):
     """`GET /v1/events`: a slot that is gone, or no longer open to this peer."""
 
-    at: float
-    app: str
-    slot: str
+    at: Annotated[float, says("When that was noticed, Unix seconds")]
+    app: Annotated[str, says("Its app")]
+    slot: Annotated[str, says("Its name")]
 
 
 class ReloadedEvent(msgspec.Struct, frozen=True, tag_field="event", tag="reloaded"):
     """`GET /v1/events`: another configuration is in force."""
 
-    at: float
+    at: Annotated[float, says("When that was, Unix seconds")]
 
 
 class AliveEvent(msgspec.Struct, frozen=True, tag_field="event", tag="alive"):
     """`GET /v1/events`: nothing has changed for a while."""
 
-    at: float
+    at: Annotated[float, says("When that was, Unix seconds")]
 
 
 class StoppingEvent(msgspec.Struct, frozen=True, tag_field="event", tag="stopping"):
     """`GET /v1/events`, the last line: the broker ends."""
 
-    at: float
+    at: Annotated[float, says("When that was, Unix seconds")]
 
 
 Event = StatusEvent | SlotEvent | RemovedEvent | ReloadedEvent | AliveEvent | StoppingEvent
 
 
 class ReadyMessage(msgspec.Struct, frozen=True):
-    """`GET /readyz`: `not_ready` names the slots, as far as this peer may know them."""
+    """`GET /readyz`."""
 
-    ready: bool
-    not_ready: list[str]
+    ready: Annotated[bool, says("Whether all that was asked about is good")]
+    not_ready: Annotated[
+        list[str], says("What is not, as `app/slot`, as far as this peer may know it")
+    ]
 
 
 class AliveMessage(msgspec.Struct, frozen=True):
     """`GET /healthz`."""
 
-    alive: bool
-    version: str
+    alive: Annotated[bool, says("Whether the core loop makes progress")]
+    version: Annotated[str, says("The version of the broker")]
 
 
 class _Kind(msgspec.Struct, frozen=True):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.wire import messages
+from usps_token_broker.wire import keys, messages
+from usps_token_broker.wire.keys import Key
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain"
@@ -18,6 +19,8 @@ LINES: Final = "application/x-ndjson"
 """JSON objects, one a line (github.com/ndjson/ndjson-spec)."""
 METRICS: Final = "text/plain; version=0.0.4"
 """The Prometheus text format, as exporters announce it."""
+OPEN_METRICS: Final = "application/openmetrics-text"
+PROBLEM: Final = "application/problem+json"
 
 ALWAYS: Final = frozenset(
     {
@@ -42,6 +45,10 @@ _UPSTREAM: Final = frozenset(
 )
 _NAMED: Final = frozenset({Code.UNKNOWN_APP, Code.UNKNOWN_SLOT, Code.PAYMENT_NOT_CONFIGURED})
 _SLOT: Final = "{slot}"
+_NO_SLOT: Final = frozenset({Code.NOT_FOUND})
+"""A slot has no slash in its name: a path with one more is another path."""
+_NO_ADMINISTRATOR: Final = frozenset({Code.NOT_FOUND})
+"""What is for administrators is not there for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Operation:
     answers: tuple[Answer, ...]
     codes: frozenset[Code] = frozenset()
     """Problems beside those that any call may be answered."""
-    query: tuple[str, ...] = ()
+    query: tuple[Key, ...] = ()
     body: type | None = None
     admin: bool = False
     """Served on the admin socket only."""
@@ -74,6 +81,16 @@ class Operation:
     def all_codes(self) -> frozenset[Code]:
         """Every problem this call may be answered."""
         return self.codes | ALWAYS
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it has an `ETag` and obeys `If-None-Match`."""
+        return _UNCHANGED in self.answers
+
+    @property
+    def names_slot(self) -> bool:
+        """Whether its path names a slot."""
+        return _SLOT in self.path
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -97,8 +114,8 @@ OPERATIONS: Final = (
             Answer(200, "the token", {JSON: messages.TokenMessage, TEXT: None}),
             _UNCHANGED,
         ),
-        _NAMED | _UPSTREAM,
-        ("app", "min_valid", "wait", "scope"),
+        _NAMED | _UPSTREAM | _NO_SLOT,
+        (keys.APP, keys.MIN_VALID, keys.WAIT, keys.SCOPE),
     ),
     Operation(
         "readHeaders",
@@ -110,7 +127,7 @@ OPERATIONS: Final = (
             _UNCHANGED,
         ),
         _NAMED | _UPSTREAM,
-        ("app", "payment", "min_valid", "wait", "scope"),
+        (keys.APP, keys.PAYMENT, keys.MIN_VALID, keys.WAIT, keys.SCOPE),
     ),
     Operation(
         "reportAnswer",
@@ -124,7 +141,7 @@ OPERATIONS: Final = (
             ),
         ),
         _NAMED,
-        ("app", "wait"),
+        (keys.APP, keys.WAIT),
         messages.AnswerReport,
     ),
     Operation(
@@ -134,7 +151,7 @@ OPERATIONS: Final = (
         "How every token stands that this peer may read; no secret in it",
         (_ok("the state", messages.StatusMessage),),
         frozenset({Code.UNKNOWN_APP}),
-        ("app",),
+        (keys.ANY_APP,),
     ),
     Operation(
         "followEvents",
@@ -143,7 +160,7 @@ OPERATIONS: Final = (
         "How every token stands that this peer may read, then each change; no secret in it",
         (Answer(200, "the state, then each change, one JSON object a line", {LINES: None}),),
         frozenset({Code.UNKNOWN_APP}),
-        ("app",),
+        (keys.ANY_APP,),
     ),
     Operation(
         "readHealth",
@@ -165,7 +182,7 @@ OPERATIONS: Final = (
             Answer(503, "some are not", {JSON: messages.ReadyMessage}),
         ),
         _NAMED,
-        ("app", "slot", "min_valid"),
+        (keys.ANY_APP, keys.READY_SLOT, keys.READY_MIN_VALID),
     ),
     Operation(
         "renewToken",
@@ -173,8 +190,8 @@ OPERATIONS: Final = (
         "/v1/tokens/{slot}/renewals",
         "Another token now, within the budget; the present one stays until it is there",
         (_ok("another token is in use", messages.RenewalMessage),),
-        _NAMED | _UPSTREAM,
-        ("app", "wait"),
+        _NAMED | _UPSTREAM | _NO_SLOT,
+        (keys.APP, keys.WAIT),
         admin=True,
     ),
     Operation(
@@ -183,8 +200,8 @@ OPERATIONS: Final = (
         "/v1/reload",
         "Read the configuration and the secrets again, all or nothing",
         (_ok("what has changed", messages.ReloadMessage),),
-        frozenset({Code.CONFIG_INVALID}),
-        ("wait",),
+        frozenset({Code.CONFIG_INVALID}) | _NO_ADMINISTRATOR,
+        (keys.WAIT,),
         admin=True,
     ),
     Operation(
@@ -193,8 +210,8 @@ OPERATIONS: Final = (
         "/v1/forget",
         "Drop tokens, and what is known against asking for others",
         (_ok("what was dropped", messages.ForgottenMessage),),
-        _NAMED,
-        ("app", "slot"),
+        _NAMED | _NO_ADMINISTRATOR,
+        (keys.ANY_APP, keys.FORGOTTEN_SLOT),
         admin=True,
     ),
 )
