@@ -127,6 +127,20 @@ def test_the_budget_of_each_endpoint_is_shown():
     assert shown == [(Endpoint.TOKEN, 1, 30), (Endpoint.PAYMENT_AUTHORIZATION, 1, 30)]
 
 
+def test_how_long_usps_wants_no_calls_is_shown():
+    """By its Retry-After, until that is over."""
+    play = Playbook()
+    play.start()
+    play.fail(BEARER, FailureKind.RATE_LIMITED, retry_after=900)
+
+    def held_until():
+        return [w.held_until for w in play.broker.snapshot(play.now).apps[0].windows]
+
+    assert held_until() == [play.now.wall + 900, None]
+    play.wait(900)
+    assert held_until() == [None, None]
+
+
 def test_an_app_without_payments_shows_no_budget_for_them():
     """There is nothing to show."""
     (app,) = ready(0).broker.snapshot(ready(0).now).apps

@@ -230,13 +230,16 @@ async def open_interface(*apps: AppSettings, start: bool = True) -> AsyncIterato
         uid, groups = call.access.uid, call.access.groups
         return feed.stream(lambda: doors[0].front.table.of(uid, groups), call.query)
 
-    loop = Loop(broker, Ports(clock, lambda: 0.5, usps, saver, notes.append, published))
+    ports = Ports(clock, lambda: 0.5, usps, saver, notes.append, published)
+    loop = Loop(broker, ports)
     usage = Usage(lambda: clock().boot, loop.post)
     usage.watched = slots_kept_active(settings)
     process = Process(VERSION, clock().wall, lambda: interface.alive)
     feed = Feed(lambda: doors[0].front.status, clock)
     handlers = {"followEvents": follow}
-    inside = Inside(loop, clock, OWN_UID, process, usage.note, handlers, USERS.get, GROUPS.get)
+    inside = Inside(
+        loop, clock, OWN_UID, process, usage.note, handlers, USERS.get, GROUPS.get, ports.tally
+    )
     doors.append(Door(Front(settings, inside)))
     interface = Interface(loop, doors[0], feed, inside, usage, usps, clock, saver, notes=notes)
     for each in settings.apps:

@@ -7,6 +7,7 @@ from usps_token_broker.app.loop import Loop, Question
 from usps_token_broker.app.queries import Query, payment_slot
 from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.app.shelf import AppInfo, Shelf
+from usps_token_broker.app.tally import Tally
 from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER, SlotId
@@ -21,12 +22,18 @@ class Answers:
     """Takes reports in and says what came of them."""
 
     def __init__(
-        self, loop: Loop, shelf: Shelf, resolver: Resolver, apps: dict[str, AppInfo]
+        self,
+        loop: Loop,
+        shelf: Shelf,
+        resolver: Resolver,
+        apps: dict[str, AppInfo],
+        tally: Tally,
     ) -> None:
         self._loop = loop
         self._shelf = shelf
         self._resolver = resolver
         self._apps = apps
+        self._tally = tally
 
     def take(self, call: Call) -> Handled:
         """The verdict at once, or after the renewal it causes. Raises BadRequestError."""
@@ -90,6 +97,7 @@ class Answers:
 
     def _reply(self, verdict: Verdict, slots: tuple[SlotId, ...], question: Question) -> Reply:
         outcome = question.outcome or Outcome.FAILED
+        self._tally.reports[slots[0].app, outcome] += 1
         denial = question.denial
         current = self._shelf.header_set(slots)
         headers, serials = current if current is not None else (None, None)

@@ -22,6 +22,7 @@ from usps_token_broker.app.pulse import Pulse
 from usps_token_broker.app.reloading import Outlook, Reloader
 from usps_token_broker.app.reloads import Reloads
 from usps_token_broker.app.status import Process
+from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.usage import Usage
 from usps_token_broker.config import Settings
 from usps_token_broker.core.broker import Broker
@@ -83,6 +84,7 @@ class Daemon:
         self._outside = outside
         settings = outside.settings
         self._pulse = Pulse(clock.running)
+        self._tally = Tally()
         self._keeper = Keeper(outside.store)
         broker = Broker([app_plan(app) for app in settings.apps], slot_plans(settings))
         accounts = Accounts(outside.environ, outside.uid)
@@ -91,7 +93,9 @@ class Daemon:
         self._usage = Usage(clock.boot, self._loop.post)
         self._usage.watched = slots_kept_active(settings)
         self._ready = f"serving {outside.socket.path}"
-        self._reloads = Reloads(self._make_reloader(accounts), outside.notifier, self._ready)
+        self._reloads = Reloads(
+            self._make_reloader(accounts), outside.notifier, self._ready, self._tally
+        )
         self._feed = Feed(lambda: self._door.front.status, clock.now)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
@@ -109,6 +113,7 @@ class Daemon:
             journal=journal.write,
             published=self._published,
             beats=self._pulse.beat,
+            tally=self._tally,
         )
 
     def _make_reloader(self, accounts: Accounts) -> Reloader:
@@ -130,6 +135,7 @@ class Daemon:
             process=process,
             used=self._usage.note,
             handlers={"reload": self._reloads.call, "followEvents": self._follow},
+            tally=self._tally,
         )
 
     def _published(self, slot: SlotId) -> None:

@@ -12,12 +12,14 @@ from usps_token_broker.app.calls import Handled, Handler
 from usps_token_broker.app.forbidding import Forbidding
 from usps_token_broker.app.gate import Gate
 from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.metrics import Metrics
 from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.reading import Reading
 from usps_token_broker.app.resolving import Resolver
 from usps_token_broker.app.routes import Routes
 from usps_token_broker.app.shelf import AppInfo, Shelf
 from usps_token_broker.app.status import Process, Status
+from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.telling import config_problems
 from usps_token_broker.config import Settings
 from usps_token_broker.core.values import SlotId
@@ -39,6 +41,8 @@ class Inside:
     """Calls that mean the same under every configuration, by the names of their operations."""
     user_name: forbidding.Name = forbidding.user_name
     group_name: forbidding.Name = forbidding.group_name
+    tally: Tally = field(default_factory=Tally)
+    """What the loop's ports have, too."""
 
 
 class Door:
@@ -97,14 +101,16 @@ class Front:
         self.routes = Routes(
             self._reading,
             {
-                "reportAnswer": Answers(loop, self.shelf, resolver, infos).take,
+                "reportAnswer": Answers(loop, self.shelf, resolver, infos, inside.tally).take,
                 "readStatus": self.status.status,
                 "readReadiness": self.status.ready,
                 "readHealth": self.status.alive,
+                "readMetrics": Metrics(loop, clock, inside.process, inside.tally).scrape,
                 "renewToken": admin.renew,
                 "forgetTokens": admin.forget,
                 **inside.handlers,
             },
+            inside.tally,
         )
 
     def handle(self, request: Request, peer: Peer, *, admin: bool = False) -> Handled:
@@ -122,7 +128,7 @@ class Front:
             judged = successor.table.of(access.uid, access.groups)
             if not judged.slots:
                 return successor.forbidding.say_by_number(judged)
-            handled = successor.routes.handle(request, judged)
+            _, handled = successor.routes.answer(request, judged)
             assert not isinstance(handled, Streamed)  # noqa: S101 - who waits here waits for tokens
             return await handled if isinstance(handled, Awaitable) else handled
 

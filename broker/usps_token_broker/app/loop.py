@@ -72,6 +72,7 @@ class Loop:
         self._journal = ports.journal
         self._published = ports.published
         self._beats = ports.beats
+        self._tally = ports.tally
         self._recorder = Recorder(ports.saver)
         self._inbox: deque[Event] = deque()
         self._draining = False
@@ -132,6 +133,7 @@ class Loop:
                 commands = self.broker.handle(event, now)
                 if Persist() in commands:
                     self._recorder.record(self.broker.state(now))
+                self._tally.handled(event, commands)
                 for command in commands:
                     self._carry_out(command)
         except Exception as error:
@@ -172,6 +174,8 @@ class Loop:
             await self._recorder.written(version, CHARGE_PATIENCE_SECONDS)
             sent_at = self._clock()
             outcome = await self._fetcher.fetch(command)
+            seconds = self._clock().boot - sent_at.boot
+            self._tally.took(command.slot.app, command.endpoint, seconds)
         finally:
             self._flights -= 1
             self._landed.set()

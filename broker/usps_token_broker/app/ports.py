@@ -1,9 +1,10 @@
 """What the loop needs from outside, as it sees it. Drivers fit these; so do the tests' fakes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from usps_token_broker.app.tally import Tally
 from usps_token_broker.core.commands import Fetch, Note
 from usps_token_broker.core.outcomes import Failure, Grant
 from usps_token_broker.core.values import Now, SlotId
@@ -40,3 +41,5 @@ class Ports:
     published: Listener
     beats: Callable[[], None] = lambda: None
     """Called each time the loop looks at the clock: progress, for a watchdog."""
+    tally: Tally = field(default_factory=Tally)
+    """What is counted of it all."""

@@ -31,6 +31,8 @@ class Plan:
     slots: tuple[SlotId, ...]
     as_headers: bool
     query: Query
+    operation: str
+    """Its name."""
 
 
 class Reading:
@@ -60,14 +62,16 @@ class Reading:
         slot = self._resolver.slot(call.access, call.query, call.slot)
         if not isinstance(slot, SlotId):
             return slot
-        return self._planned(call, Plan((slot,), as_headers=False, query=call.query))
+        plan = Plan((slot,), as_headers=False, query=call.query, operation="readToken")
+        return self._planned(call, plan)
 
     def headers(self, call: Call) -> Handled:
         """A set of headers. Raises BadRequestError."""
         slots = self._resolver.headers(call.access, call.query)
         if not isinstance(slots, tuple):
             return slots
-        return self._planned(call, Plan(slots, as_headers=True, query=call.query))
+        plan = Plan(slots, as_headers=True, query=call.query, operation="readHeaders")
+        return self._planned(call, plan)
 
     def _planned(self, call: Call, plan: Plan) -> Handled:
         self._check_min_valid(plan.slots[0].app, plan.query)

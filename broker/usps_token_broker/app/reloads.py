@@ -6,6 +6,7 @@ import anyio
 
 from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.reloading import Reloader
+from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.telling import invalid
 from usps_token_broker.config import ConfigError
 from usps_token_broker.drivers import clock, journal
@@ -19,8 +20,9 @@ log = logging.getLogger(journal.LOGGER)
 class Reloads:
     """Has a reloader reload, and tells the service manager, the log, and whoever called."""
 
-    def __init__(self, reloader: Reloader, notifier: Notifier, ready: str) -> None:
+    def __init__(self, reloader: Reloader, notifier: Notifier, ready: str, tally: Tally) -> None:
         self._reloader = reloader
+        self._tally = tally
         self._notifier = notifier
         self._ready = ready
         self._hung_up = anyio.Event()
@@ -43,8 +45,11 @@ class Reloads:
     async def _reload(self, wait_seconds: float) -> Reply:
         self._notifier.reloading(clock.monotonic_usec())
         try:
-            return json_reply(200, encode(await self._reloader.reload(wait_seconds)))
+            message = await self._reloader.reload(wait_seconds)
+            self._tally.reloads[True] += 1
+            return json_reply(200, encode(message))
         except ConfigError as error:
+            self._tally.reloads[False] += 1
             _complain(error)
             return invalid(error)
         finally:

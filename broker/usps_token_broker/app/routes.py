@@ -11,6 +11,7 @@ from usps_token_broker.app import problems, queries
 from usps_token_broker.app.access import Access
 from usps_token_broker.app.calls import Call, Handled, Handler
 from usps_token_broker.app.reading import Plan, Reading
+from usps_token_broker.app.tally import NO_OPERATION, Tally
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER
 from usps_token_broker.wire import operations
@@ -27,39 +28,51 @@ _ADMIN_FIX: Final = (
 class Routes:
     """Handles every request of the local interface. `handlers` has one for each operation."""
 
-    def __init__(self, reading: Reading, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, reading: Reading, handlers: Mapping[str, Handler], tally: Tally) -> None:
         self._reading = reading
         self._handlers = {
             "readToken": reading.token,
             "readHeaders": reading.headers,
             **handlers,
         }
+        self._tally = tally
         self.retire = reading.retire
 
     def handle(self, request: Request, access: Access, *, admin: bool = False) -> Handled:
-        """The reply, or a promise of one for a caller who must wait."""
+        """The reply, or a promise of one for a caller who must wait. Counts it."""
+        operation, handled = self.answer(request, access, admin=admin)
+        return self._tally.counted(operation, handled)
+
+    def answer(
+        self, request: Request, access: Access, *, admin: bool = False
+    ) -> tuple[str, Handled]:
+        """The name of the operation, and its reply or a promise of one."""
         if request.method == "GET":
             plan = access.plans.get(request.target)
             if isinstance(plan, Plan):
-                return self._reading.serve(plan, request, access)
+                return plan.operation, self._reading.serve(plan, request, access)
         try:
             return self._route(request, access, admin=admin)
         except BadRequestError as wrong:
-            return wrong.reply
+            return NO_OPERATION, wrong.reply
 
-    def _route(self, request: Request, access: Access, *, admin: bool) -> Handled:
+    def _route(self, request: Request, access: Access, *, admin: bool) -> tuple[str, Handled]:
         found = operations.find(request.path)
         if found is None:
-            return _nothing_here(request.path, admin=admin)
+            return NO_OPERATION, _nothing_here(request.path, admin=admin)
         operation = found.by_method.get(request.method)
         if operation is None:
-            return _wrong_method(request, found, admin=admin)
+            return NO_OPERATION, _wrong_method(request, found, admin=admin)
         if operation.admin and not (admin and access.administrator):
             path = request.path[:_LONGEST_SHOWN]
-            return problems.problem(Code.NOT_FOUND, f"{path} is not served here", _ADMIN_FIX)
-        query = queries.read(request.query, frozenset(operation.query))
-        call = Call(request, access, query, found.slot, admin)
-        return self._handlers[operation.name](call)
+            refusal = problems.problem(Code.NOT_FOUND, f"{path} is not served here", _ADMIN_FIX)
+            return NO_OPERATION, refusal
+        try:
+            query = queries.read(request.query, operation.query)
+            call = Call(request, access, query, found.slot, admin)
+            return operation.name, self._handlers[operation.name](call)
+        except BadRequestError as wrong:
+            return operation.name, wrong.reply
 
 
 def _nothing_here(path: str, *, admin: bool) -> Reply:

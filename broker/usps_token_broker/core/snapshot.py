@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from usps_token_broker.core import schedule
+from usps_token_broker.core.budget import HourWindow
 from usps_token_broker.core.credentials import Standing, standing
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.phases import Cause
@@ -61,6 +62,8 @@ class WindowView:
     endpoint: Endpoint
     used: int
     limit: int
+    held_until: float | None = None
+    """Unix seconds: before then USPS wants no call, by its Retry-After; None when it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,13 @@ def take(
 def _windows(planner: Planner, plan: AppPlan, now: Now) -> tuple[WindowView, ...]:
     endpoints = Endpoint if planner.siblings[plan.name] else (Endpoint.TOKEN,)
     windows = [(endpoint, planner.windows[plan.key(endpoint)]) for endpoint in endpoints]
-    return tuple(WindowView(endpoint, w.used(now.boot), w.limit) for endpoint, w in windows)
+    return tuple(_window(endpoint, window, now) for endpoint, window in windows)
+
+
+def _window(endpoint: Endpoint, window: HourWindow, now: Now) -> WindowView:
+    is_held = window.floor_at > now.boot
+    held_until = now.wall + window.floor_at - now.boot if is_held else None
+    return WindowView(endpoint, window.used(now.boot), window.limit, held_until)
 
 
 def view(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView:

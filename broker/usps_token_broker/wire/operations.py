@@ -185,6 +185,13 @@ OPERATIONS: Final = (
         (keys.ANY_APP, keys.READY_SLOT, keys.READY_MIN_VALID),
     ),
     Operation(
+        "readMetrics",
+        "GET",
+        "/metrics",
+        "The same as figures for Prometheus, of the slots that this peer may read; no secret in it",
+        (Answer(200, "the figures", {METRICS: None, OPEN_METRICS: None}),),
+    ),
+    Operation(
         "renewToken",
         "POST",
         "/v1/tokens/{slot}/renewals",

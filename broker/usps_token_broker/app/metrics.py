@@ -1,0 +1,49 @@
+"""`GET /metrics`: figures for Prometheus, of what the peer that asks may read. No secret in them.
+
+prometheus_client takes a fifth of a second to import and most brokers are never scraped, so the
+first scrape imports it, in a thread.
+"""
+
+import importlib
+import sys
+from typing import Final
+
+import anyio.to_thread
+
+from usps_token_broker.app.calls import Call
+from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.ports import Clock
+from usps_token_broker.app.status import Process
+from usps_token_broker.app.tally import Tally
+from usps_token_broker.wire.http import Reply
+
+_FIGURES: Final = "usps_token_broker.app.figures"
+
+
+class Metrics:
+    """Answers scrapes."""
+
+    def __init__(self, loop: Loop, clock: Clock, process: Process, tally: Tally) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._process = process
+        self._tally = tally
+
+    async def scrape(self, call: Call) -> Reply:
+        """The text format, or OpenMetrics to whom `Accept`s it."""
+        if _FIGURES not in sys.modules:
+            await anyio.to_thread.run_sync(
+                importlib.import_module, _FIGURES, abandon_on_cancel=True
+            )
+        from usps_token_broker.app import figures  # noqa: PLC0415 - as the module says
+
+        sight = figures.Sight(
+            snapshot=self._loop.broker.snapshot(self._clock()),
+            access=call.access,
+            tally=self._tally,
+            process=self._process,
+            state_trouble=self._loop.state_trouble is not None,
+        )
+        accepted = call.request.headers.get(b"accept", b"").decode("latin-1")
+        body, content_type = figures.expose(sight, accepted)
+        return Reply(200, body, content_type)

@@ -1,0 +1,113 @@
+"""What has happened since the broker started, in plain numbers, until somebody asks for them.
+
+Counting must cost a reply next to nothing; making figures of it is `app.metrics`'s business.
+"""
+
+import bisect
+from collections import Counter
+from collections.abc import Coroutine, Generator, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final
+
+from usps_token_broker.app.calls import Handled
+from usps_token_broker.core.commands import Command, Note, Outcome
+from usps_token_broker.core.events import Event, Failed, Granted
+from usps_token_broker.core.notes import UNCHANGED
+from usps_token_broker.core.outcomes import Code, FailureKind
+from usps_token_broker.core.values import Endpoint, SlotId
+from usps_token_broker.wire.http import Reply, Streamed
+
+NO_OPERATION: Final = "none"
+"""Where a path or a method is not served, or a request target makes no sense."""
+DURATION_BOUNDS_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Up to the deadline of an attempt as it is configured by default."""
+
+
+@dataclass(slots=True)
+class Durations:
+    """How long attempts took: how many up to each bound, the last one without any."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS_SECONDS) + 1))
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect.bisect_left(DURATION_BOUNDS_SECONDS, seconds)] += 1
+        self.seconds += seconds
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts, by what they are counted by."""
+
+    requests: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By operation and status."""
+    grants: Counter[SlotId] = field(default_factory=Counter)
+    failures: Counter[tuple[SlotId, Code, FailureKind]] = field(default_factory=Counter)
+    reports: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    """By app and outcome."""
+    reloads: Counter[bool] = field(default_factory=Counter)
+    """By whether they were put in force."""
+    durations: dict[tuple[str, Endpoint], Durations] = field(default_factory=dict)
+    """By app and endpoint."""
+
+    def counted(self, operation: str, handled: Handled) -> Handled:
+        """Count a reply, now or when it comes."""
+        if type(handled) is Reply:
+            self.requests[operation, handled.status] += 1
+            return handled
+        if isinstance(handled, Streamed):
+            self.requests[operation, handled.status] += 1
+        elif isinstance(handled, Coroutine):
+            return _Counted(self, operation, handled)
+        return handled
+
+    def took(self, app: str, endpoint: Endpoint, seconds: float) -> None:
+        """An attempt at USPS ended after this long."""
+        self.durations.setdefault((app, endpoint), Durations()).add(seconds)
+
+    def handled(self, event: Event, commands: Iterable[Command]) -> None:
+        """The core took this event in, and said this to it: it knows what counts."""
+        if not isinstance(event, Granted | Failed):
+            return
+        said = {c.event for c in commands if isinstance(c, Note) and c.slot == event.slot}
+        if "granted" in said:
+            self.grants[event.slot] += 1
+        elif "failed" in said:
+            failure = event.failure if isinstance(event, Failed) else UNCHANGED
+            self.failures[event.slot, failure.code, failure.kind] += 1
+
+
+class _Counted(Coroutine[Any, Any, Reply]):
+    """A promise of a reply that counts it once it is there. Nobody need await it."""
+
+    __slots__ = ("_operation", "_promised", "_tally")
+
+    def __init__(self, tally: Tally, operation: str, promised: Coroutine[Any, Any, Reply]) -> None:
+        self._tally = tally
+        self._operation = operation
+        self._promised = promised
+
+    def __await__(self) -> Generator[Any, Any, Reply]:
+        reply = yield from self._promised.__await__()
+        self._tally.requests[self._operation, reply.status] += 1
+        return reply
+
+    def send(self, value: object) -> object:
+        """Go on, as a coroutine does."""
+        return self._promised.send(value)
+
+    def throw(
+        self,
+        typ: type[BaseException] | BaseException,
+        val: object = None,
+        tb: TracebackType | None = None,  # noqa: ARG002 - the error has its own
+    ) -> object:
+        """Raise inside, as a coroutine does."""
+        error = val if isinstance(val, BaseException) else typ
+        return self._promised.throw(error)
+
+    def close(self) -> None:
+        """Drop what was promised."""
+        self._promised.close()
