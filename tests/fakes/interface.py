@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
+import documented
 from virtual import MemorySaver, VirtualClock, VirtualUsps
 
 from usps_token_broker.app.access import AccessTable
@@ -168,12 +169,21 @@ class Interface:
         *,
         admin: bool = False,
     ) -> Answer:
-        """What this peer is answered, over the admin socket or that for workers."""
+        """What this peer is answered, over the admin socket or that for workers.
+
+        Raises AssertionError when the OpenAPI document does not describe that answer.
+        """
         given = {name.lower().encode(): value.encode() for name, value in headers.items()}
         request = Request(method, target.encode(), given, body)
         handled = self.door.front.routes.handle(request, self.table.of(*who), admin=admin)
         assert not isinstance(handled, Streamed), "it goes on: use `follow`"
-        return answer_of(handled if isinstance(handled, Reply) else await handled)
+        answer = answer_of(handled if isinstance(handled, Reply) else await handled)
+        operation = documented.operation_of(method, target)
+        is_there = operation is not None and (admin or not operation.admin)
+        documented.check(
+            operation if is_there else None, answer.status, answer.headers, answer.body
+        )
+        return answer
 
     async def get(self, target: str, headers: Mapping[str, str] = {}, who: Who = ADMIN) -> Answer:
         """A GET."""

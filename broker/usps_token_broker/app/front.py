@@ -106,6 +106,7 @@ class Front:
                 "readReadiness": self.status.ready,
                 "readHealth": self.status.alive,
                 "readMetrics": Metrics(loop, clock, inside.process, inside.tally).scrape,
+                "readOpenApi": self.status.document,
                 "renewToken": admin.renew,
                 "forgetTokens": admin.forget,
                 **inside.handlers,

@@ -13,6 +13,7 @@ from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import Now, SlotId
+from usps_token_broker.wire import openapi
 from usps_token_broker.wire.http import ConfigProblem, Reply, json_reply
 from usps_token_broker.wire.messages import (
     AliveMessage,
@@ -121,6 +122,10 @@ class Status:
         return json_reply(
             503 if failing else 200, encode(ReadyMessage(ready=not failing, not_ready=named))
         )
+
+    def document(self, call: Call) -> Reply:
+        """`GET /openapi.json`: this interface; on the admin socket all of it."""
+        return json_reply(200, openapi.document(self._version, admin=call.admin))
 
     def alive(self, _call: Call) -> Reply:
         """`GET /healthz`: 200 while the core loop makes progress."""

@@ -192,6 +192,13 @@ OPERATIONS: Final = (
         (Answer(200, "the figures", {METRICS: None, OPEN_METRICS: None}),),
     ),
     Operation(
+        "readOpenApi",
+        "GET",
+        "/openapi.json",
+        "This interface as an OpenAPI document; on the admin socket all of it",
+        (_ok("the document", dict),),
+    ),
+    Operation(
         "renewToken",
         "POST",
         "/v1/tokens/{slot}/renewals",
