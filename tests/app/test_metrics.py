@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 
 import anyio
@@ -81,6 +82,21 @@ async def test_the_parsers_agree_on_both_formats():
     ours = {family.name for family in parse(plain.body.decode())}
     theirs = {family.name for family in parse_open(open_metrics.body.decode())}
     assert {name.removesuffix("_info") for name in ours} == theirs
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["", "application/openmetrics-text;version=\xe9", "APPLICATION/OPENMETRICS-TEXT;,;=", ";"],
+)
+async def test_an_accept_that_makes_no_sense_is_answered_all_the_same(accept):
+    """And nothing of it comes back."""
+    async with open_interface() as broker:
+        answer = await broker.get("/metrics", {"Accept": accept})
+    assert answer.status == 200
+    assert answer.headers["content-type"] in {
+        "text/plain; version=0.0.4; charset=utf-8",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    }
 
 
 async def test_a_broker_that_has_just_started():
@@ -316,6 +332,15 @@ async def test_a_reload_takes_slots_away():
         samples = await scrape(broker)
     assert ("grants_total", "default", "payment") not in samples
     assert samples["grants_total", "default", "bearer"] == 1
+
+
+def test_nobody_pays_for_figures_who_does_not_ask():
+    """prometheus_client takes longer to import than the broker to start."""
+    script = (
+        "import sys, usps_token_broker.cli.run, usps_token_broker.app.daemon\n"
+        "assert 'prometheus_client' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool comes with Debian's prometheus")

@@ -12,7 +12,8 @@ from prometheus_client.core import (
     InfoMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from usps_token_broker.app.access import Access
@@ -21,6 +22,7 @@ from usps_token_broker.app.tally import DURATION_BOUNDS_SECONDS, Durations, Tall
 from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot, WindowView
 from usps_token_broker.core.values import Freshness, Phase
+from usps_token_broker.wire.operations import METRICS, OPEN_METRICS
 
 _PREFIX: Final = "usps_token_broker"
 _SLOT: Final = ("app", "slot")
@@ -59,8 +61,11 @@ class Sight:
 
 def expose(sight: Sight, accepted: str) -> tuple[bytes, str]:
     """The figures as text, and its media type, in the format that this `Accept` asks for."""
-    encode, content_type = choose_encoder(accepted)
-    return encode(_Figures(sight)), content_type
+    open_metrics = OPEN_METRICS in accepted.lower()
+    encode: Callable[[Collector], bytes]
+    encode = openmetrics.generate_latest if open_metrics else generate_latest
+    media_type = f"{OPEN_METRICS}; version=1.0.0" if open_metrics else METRICS
+    return encode(_Figures(sight)), f"{media_type}; charset=utf-8"
 
 
 class _Figures(Collector):
