@@ -250,6 +250,29 @@ async def test_a_slot_that_is_not_open_to_a_peer_is_documented_too(name):
     assert answer.code == Code.FORBIDDEN
 
 
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("readToken", "/v1/tokens/bearer%2Fnope"),
+        ("readToken", "/v1/tokens/%2F"),
+        ("readToken", "/v1/tokens/bearer%00"),
+        ("readToken", "/v1/tokens/%zz"),
+        ("readToken", "/v1/tokens/bearer?wait=1e400"),
+        ("readToken", "/v1/tokens/bearer?min_valid=7200.5"),
+        ("readToken", "/v1/tokens/payment-%C3%A9"),
+        ("readToken", "/v1/tokens/bearer?app="),
+        ("readHeaders", "/v1/headers?payment="),
+        ("readHeaders", "/v1/headers?payment=a%2Fb"),
+        ("readReadiness", "/readyz?slot="),
+        ("readReadiness", "/readyz?min_valid=28800.1"),
+    ],
+)
+async def test_what_a_careless_client_asks_is_answered_by_the_document_too(name, target):
+    """As an answer of the operation that was meant, even where the path is none of ours."""
+    async with open_interface() as broker:
+        documented.check(BY_NAME[name], *await broker.get(target))
+
+
 # -- answers that are no problem ------------------------------------------------------------------
 
 

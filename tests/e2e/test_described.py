@@ -72,6 +72,25 @@ def test_what_workers_are_answered_is_what_the_document_says(home, tmp_path):
     assert f"Tested: {len(workers)}" in said
 
 
+def test_what_holds_for_any_broker_holds_for_what_this_one_has(home, tmp_path):
+    """The same with names that it knows, so that most requests are answered with a token.
+
+    Without `/readyz`, whose 503 is an answer like any other.
+    """
+    scopes = home.token()["scopes"]
+    known = {"app": ["default"], "slot": ["bearer", "payment"], "payment": ["default"]}
+    with described(home, home.socket, tmp_path) as (url, document):
+        altered = json.loads(document.read_bytes())
+        for operation in (o for methods in altered["paths"].values() for o in methods.values()):
+            for parameter in operation["parameters"]:
+                names = {**known, "scope": scopes}.get(parameter["name"])
+                if names is not None:
+                    parameter["schema"]["enum"] = names
+        document.write_text(json.dumps(altered))
+        said, code = explore(url, document, "--max-examples", "60", "--exclude-path", "/readyz")
+    assert code == 0, said
+
+
 def test_what_administrators_are_answered_is_what_the_document_says(home, tmp_path):
     """Orders too; those that use up the budget leave 503s, which the document must name."""
     admin = home.folder / "state" / "admin.sock"
