@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from interface import ADMIN, ALICE, BOB, app, open_interface
+from interface import ADMIN, ALICE, BOB, STRANGER, app, open_interface
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 from virtual import DOWN, HOUR, INVALID_CLIENT, START_WALL
 
 from usps_token_broker.app import figures  # noqa: F401 - else the first scrape imports it, in a thread
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
+from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.wire.messages import PeerMessage
 
 pytestmark = pytest.mark.anyio
@@ -227,6 +228,16 @@ async def test_requests_by_operation_and_status():
         ("none", "404"): 1,
         ("none", "405"): 1,
     }
+
+
+async def test_who_is_refused_at_the_gate_is_counted():
+    """A wave of them is a mistake in somebody's configuration."""
+    async with open_interface() as broker:
+        uid, (gid,) = STRANGER
+        assert broker.door.judge(Peer(uid, gid, 1, frozenset())) is not None
+        assert broker.door.judge(Peer(0, 0, 1, frozenset())) is None
+        samples = await scrape(broker)
+    assert samples["requests_total", "none", "403"] == 1
 
 
 async def test_a_caller_who_waits_over_a_reload_is_counted_once():

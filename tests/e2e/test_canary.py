@@ -73,7 +73,8 @@ def report(home, tokens):
 
 
 def look(home):
-    for target in ("/v1/status", "/readyz", "/healthz", "/v1/tokens/bearer?min_valid=9999"):
+    calls = ("/v1/status", "/readyz", "/healthz", "/v1/tokens/bearer?min_valid=9999")
+    for target in (*calls, "/metrics", "/openapi.json"):
         yield home.get(target)[2]
 
 

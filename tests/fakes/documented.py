@@ -54,9 +54,15 @@ def check(
         return
     schema = content.get(_documented_type(content, headers["content-type"]))
     assert schema is not None, f"{where} is not in the document as {headers['content-type']}"
-    is_json = "json" in headers["content-type"]
-    value = json.loads(body) if is_json else body.decode()
-    _validator(json.dumps(schema["schema"])).validate(value)
+    for value in _values(headers["content-type"], body):
+        _validator(json.dumps(schema["schema"])).validate(value)
+
+
+def _values(media_type: str, body: bytes) -> list[Any]:
+    """What the schema of this media type is about: the body, or each of its lines."""
+    if media_type == operations.LINES:
+        return [json.loads(line) for line in body.splitlines()]
+    return [json.loads(body) if "json" in media_type else body.decode()]
 
 
 def _documented_type(content: Mapping[str, Any], sent: str) -> str | None:

@@ -19,7 +19,7 @@ from usps_token_broker.app.resolving import Resolver
 from usps_token_broker.app.routes import Routes
 from usps_token_broker.app.shelf import AppInfo, Shelf
 from usps_token_broker.app.status import Process, Status
-from usps_token_broker.app.tally import Tally
+from usps_token_broker.app.tally import NO_OPERATION, Tally
 from usps_token_broker.app.telling import config_problems
 from usps_token_broker.config import Settings
 from usps_token_broker.core.values import SlotId
@@ -66,7 +66,7 @@ class Door:
 
     def judge(self, peer: Peer) -> Reply | None:
         """What the caller is told instead of being served, or None."""
-        return self.front.gate.judge(peer)
+        return self.front.judge(peer)
 
     def handle(self, request: Request, peer: Peer) -> Handled:
         """The reply to who calls on the socket for workers."""
@@ -114,12 +114,19 @@ class Front:
             inside.tally,
         )
 
+    def judge(self, peer: Peer) -> Reply | None:
+        """What the peer is told instead of being served, or None. Counts it."""
+        refusal = self.gate.judge(peer)
+        if refusal is not None:
+            self._inside.tally.requests[NO_OPERATION, refusal.status] += 1
+        return refusal
+
     def handle(self, request: Request, peer: Peer, *, admin: bool = False) -> Handled:
         """The reply to a peer that was let in, by whatever configuration."""
         access = self.gate.access(peer)
         if not access.slots:
             # It was let in by other rules than those in force.
-            return self.gate.judge(peer) or self.forbidding.say_by_number(access)
+            return self.judge(peer) or self.forbidding.say_by_number(access)
         return self.routes.handle(request, access, admin=admin)
 
     def retire(self, successor: "Front") -> None:

@@ -19,7 +19,8 @@ from usps_token_broker.core.values import Endpoint, SlotId
 from usps_token_broker.wire.http import Reply, Streamed
 
 NO_OPERATION: Final = "none"
-"""Where a path or a method is not served, or a request target makes no sense."""
+"""Where a path or a method is not served, a request target makes no sense, or a peer is let do
+nothing at all. What the server refuses by itself never gets as far as to be counted."""
 DURATION_BOUNDS_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Up to the deadline of an attempt as it is configured by default."""
 

@@ -29,6 +29,7 @@ LONGEST_BUFFER_SECONDS: Final = NOMINAL_LIFE_SECONDS / 4
 """No buffer is longer: the configuration takes at most a quarter of a life."""
 
 WAIT_SECONDS: Final = 10.0
+WAIT_MOST_SECONDS: Final = 60.0
 APP: Final = Key(
     "app",
     "The app; without it the only one that this peer may use, else the one named `default`",
@@ -56,8 +57,16 @@ WAIT: Final = Key(
     "refusal comes at once",
     is_span=True,
     default=WAIT_SECONDS,
-    most=60.0,
+    most=WAIT_MOST_SECONDS,
     too_much="ask again after that, in a loop",
+)
+PROOF_WAIT: Final = Key(
+    "wait",
+    "How long changed client secrets are given to be proved at USPS",
+    is_span=True,
+    default=WAIT_SECONDS,
+    most=WAIT_MOST_SECONDS,
+    too_much="ask `usps-token-broker status` for what came of them",
 )
 SCOPE: Final = Key("scope", "Refuse a bearer token whose scopes are known and lack this one")
 PAYMENT: Final = Key(

@@ -215,7 +215,7 @@ OPERATIONS: Final = (
         "Read the configuration and the secrets again, all or nothing",
         (_ok("what has changed", messages.ReloadMessage),),
         frozenset({Code.CONFIG_INVALID}) | _NO_ADMINISTRATOR,
-        (keys.WAIT,),
+        (keys.PROOF_WAIT,),
         admin=True,
     ),
     Operation(
