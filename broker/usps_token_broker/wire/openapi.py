@@ -155,7 +155,7 @@ def _parameters(operation: Operation) -> Iterator[_Node]:
         yield {
             "name": key.name,
             "in": "query",
-            "description": f"{key.meaning}. Seconds" if key.is_span else key.meaning,
+            "description": f"{key.meaning}. In seconds" if key.is_span else key.meaning,
             "schema": _span(key) if key.is_span else _NAME,
         }
     if operation.is_conditional:
@@ -182,11 +182,10 @@ def _responses(operation: Operation, schema_of: Mapping[type, _Node]) -> dict[st
     codes = sorted(operation.all_codes)
     for status in sorted({STATUS[code] for code in codes}):
         these = [code for code in codes if STATUS[code] == status]
-        response = responses.setdefault(
-            str(status), {"headers": _headers(status, etag=False), "content": {}}
-        )
+        fresh = {"description": "", "headers": _headers(status, etag=False), "content": {}}
+        response = responses.setdefault(str(status), fresh)
         meanings = "; ".join(f"`{code}`: {MEANINGS[code]}" for code in these)
-        before = response.get("description")
+        before = response["description"]
         response["description"] = f"{before}; or a problem. {meanings}" if before else meanings
         response["content"][PROBLEM] = {"schema": _problem(status, these, schema_of[Problem])}
     return responses
