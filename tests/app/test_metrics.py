@@ -346,7 +346,7 @@ async def test_a_reload_takes_slots_away():
 
 
 def test_nobody_pays_for_figures_who_does_not_ask():
-    """prometheus_client takes longer to import than the broker to start."""
+    """A start does not wait for prometheus_client, nor keep it in memory."""
     script = (
         "import sys, usps_token_broker.cli.run, usps_token_broker.app.daemon\n"
         "assert 'prometheus_client' not in sys.modules\n"

@@ -1,7 +1,7 @@
 """`GET /metrics`: figures for Prometheus, of what the peer that asks may read. No secret in them.
 
-prometheus_client takes a fifth of a second to import and most brokers are never scraped, so the
-first scrape imports it, in a thread. Making the text takes a tenth of a millisecond for each slot.
+Importing prometheus_client takes ten times as long as a scrape, and most brokers are never scraped:
+so the first scrape imports it, in a thread. Each slot costs a scrape a tenth of a millisecond.
 """
 
 import importlib
