@@ -23,7 +23,7 @@ from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.server import Limits
 from usps_token_broker.wire.http import STATUS, Request, json_reply
 from usps_token_broker.wire.messages import ReloadMessage, encode
-from usps_token_broker.wire.operations import METRICS, OPEN_METRICS, OPERATIONS, TEXT
+from usps_token_broker.wire.operations import LINES, METRICS, OPEN_METRICS, OPERATIONS, TEXT
 
 pytestmark = pytest.mark.anyio
 
@@ -329,6 +329,17 @@ async def as_open_metrics(broker, name):
     return await ask(broker, name, headers={"Accept": "application/openmetrics-text"})
 
 
+@on_an_interface()
+async def followed(broker, _name):
+    """The head and the first line; `Lines` holds all others to the document."""
+    async with broker.follow() as lines:
+        _, *fields = lines.head.decode().strip().split("\r\n")
+        headers = {name.lower(): value for name, value in (f.split(": ") for f in fields)}
+        answer = Answer(200, headers, json.dumps(await lines.next()).encode())
+    documented.check(BY_NAME["followEvents"], *answer)
+    return answer
+
+
 JSON = "application/json"
 ANSWERS = {
     ("readToken", 200, JSON): plain,
@@ -339,6 +350,7 @@ ANSWERS = {
     ("readHeaders", 304, None): unchanged,
     ("reportAnswer", 200, JSON): plain,
     ("readStatus", 200, JSON): plain,
+    ("followEvents", 200, LINES): followed,
     ("readHealth", 200, JSON): plain,
     ("readHealth", 503, JSON): dead_loop,
     ("readReadiness", 200, JSON): good,

@@ -53,10 +53,12 @@ def read(home, path):
 def explore(url, document, *options):
     """What schemathesis has to say, and whether it is content.
 
-    Every check there is but those excluded; the same requests in each run.
+    Every check there is but those excluded; the same requests in each run. What goes on without
+    end is left out: it would be waited for.
     """
     command = [ST, "run", document, "--url", url, "--checks", "all", "--seed", "1", *options]
     quiet = ["--no-color", "--no-shrink", "--continue-on-failure", "--generation-database", "none"]
+    quiet += ["--exclude-path", "/v1/events"]
     ran = subprocess.run(
         [*command, *quiet], cwd=document.parent, capture_output=True, text=True, check=False
     )
@@ -68,8 +70,7 @@ def test_what_workers_are_answered_is_what_the_document_says(home, tmp_path):
     with described(home, home.socket, tmp_path) as (url, document):
         said, code = explore(url, document, "--max-examples", "60")
     assert code == 0, said
-    workers = [operation for operation in OPERATIONS if not operation.admin]
-    assert f"Tested: {len(workers)}" in said
+    assert f"Tested: {sum(not operation.admin for operation in OPERATIONS) - 1}" in said
 
 
 def test_what_holds_for_any_broker_holds_for_what_this_one_has(home, tmp_path):
@@ -98,7 +99,7 @@ def test_what_administrators_are_answered_is_what_the_document_says(home, tmp_pa
     with described(home, admin, tmp_path) as (url, document):
         said, code = explore(url, document, "--max-examples", "30", *no_check)
     assert code == 0, said
-    assert f"Tested: {len(OPERATIONS)}" in said
+    assert f"Tested: {len(OPERATIONS) - 1}" in said
 
 
 def test_a_broker_that_does_not_keep_its_word_is_noticed(home, tmp_path):

@@ -12,7 +12,7 @@ from usps_token_broker.wire import openapi, operations
 from usps_token_broker.wire.operations import Operation
 
 VERSION = "1.2.3"
-_ALWAYS_SENT = {"content-type", "content-length", "connection"}
+_ALWAYS_SENT = {"content-type", "content-length", "transfer-encoding", "connection"}
 
 Validator = Any  # what jsonschema_rs makes is one of several classes
 
@@ -56,6 +56,13 @@ def check(
     assert schema is not None, f"{where} is not in the document as {headers['content-type']}"
     for value in _values(headers["content-type"], body):
         _validator(json.dumps(schema["schema"])).validate(value)
+
+
+def check_line(line: bytes) -> None:
+    """Raises ValueError for a line of `/v1/events` that the document does not describe."""
+    response = document(admin=True)["paths"]["/v1/events"]["get"]["responses"]["200"]
+    schema = response["content"][operations.LINES]["schema"]
+    _validator(json.dumps(schema)).validate(json.loads(line))
 
 
 def _values(media_type: str, body: bytes) -> list[Any]:

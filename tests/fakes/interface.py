@@ -104,16 +104,22 @@ class Lines:
     """A stream as a client sees it: one JSON object a line."""
 
     def __init__(self, streamed: Streamed) -> None:
+        self.head = streamed.encode_head(chunked=True, last=False)
         self._pieces = streamed.pieces
         self._lines: deque[bytes] = deque()
 
     async def next(self) -> Any:
-        """The next line decoded. Raises StopAsyncIteration at the end."""
+        """The next line decoded. Raises StopAsyncIteration at the end.
+
+        Raises ValueError for a line that the OpenAPI document does not describe.
+        """
         while not self._lines:
             piece = await anext(self._pieces)
             assert piece.endswith(b"\n") or not piece, "lines come whole"
             self._lines += piece.splitlines()
-        return json.loads(self._lines.popleft())
+        line = self._lines.popleft()
+        documented.check_line(line)
+        return json.loads(line)
 
     async def until(self, kind: str) -> list[Any]:
         """All lines up to one of this kind, which is the last."""

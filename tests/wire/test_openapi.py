@@ -26,7 +26,8 @@ def operations(document):
 def fields(document):
     for name, schema in document["components"]["schemas"].items():
         for field, described in schema.get("properties", {}).items():
-            yield f"{name}.{field}", described
+            if field != "event":  # the kind of an event is its own name
+                yield f"{name}.{field}", described
 
 
 @pytest.mark.parametrize("admin", [False, True])

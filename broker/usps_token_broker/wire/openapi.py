@@ -124,7 +124,7 @@ def _at(kind: str, name: str) -> str:
     return f"#/components/{kind}/{name}"
 
 
-def _messages(operations: Iterable[Operation]) -> Iterator[type]:
+def _messages(operations: Iterable[Operation]) -> Iterator[Any]:
     yield Problem
     for operation in operations:
         if operation.body is not None:
@@ -133,7 +133,7 @@ def _messages(operations: Iterable[Operation]) -> Iterator[type]:
             yield from filter(None, answer.bodies.values())
 
 
-def _operation(operation: Operation, schema_of: Mapping[type, _Node]) -> _Node:
+def _operation(operation: Operation, schema_of: Mapping[Any, _Node]) -> _Node:
     described: _Node = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -171,7 +171,7 @@ def _span(key: Key) -> _Node:
     return schema
 
 
-def _responses(operation: Operation, schema_of: Mapping[type, _Node]) -> dict[str, _Node]:
+def _responses(operation: Operation, schema_of: Mapping[Any, _Node]) -> dict[str, _Node]:
     responses: dict[str, _Node] = {}
     for answer in operation.answers:
         responses[str(answer.status)] = {
@@ -200,7 +200,7 @@ def _headers(status: int, *, etag: bool) -> _Node:
     return headers
 
 
-def _content(answer: Answer, schema_of: Mapping[type, _Node]) -> _Node:
+def _content(answer: Answer, schema_of: Mapping[Any, _Node]) -> _Node:
     content = {
         media_type: {"schema": {"type": "string"} if message is None else schema_of[message]}
         for media_type, message in answer.bodies.items()

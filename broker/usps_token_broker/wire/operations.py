@@ -7,7 +7,7 @@ of the README are compared with it.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.wire import keys, messages
@@ -57,8 +57,9 @@ class Answer:
 
     status: int
     meaning: str
-    bodies: Mapping[str, type | None]
-    """By media type; None where it is text, empty where there is no body."""
+    bodies: Mapping[str, Any]
+    """Messages by media type, of each line where it is lines; None where it is text, empty where
+    there is no body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,11 @@ OPERATIONS: Final = (
         "GET",
         "/v1/events",
         "How every token stands that this peer may read, then each change; no secret in it",
-        (Answer(200, "the state, then each change, one JSON object a line", {LINES: None}),),
+        (
+            Answer(
+                200, "the state, then each change, one JSON object a line", {LINES: messages.Event}
+            ),
+        ),
         frozenset({Code.UNKNOWN_APP}),
         (keys.ANY_APP,),
     ),
