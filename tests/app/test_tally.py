@@ -17,7 +17,7 @@ async def test_a_reply_is_counted_and_passed_on():
     """At once, without a wrapper around it."""
     tally, reply = Tally(), Reply(404)
     assert tally.counted("readToken", reply) is reply
-    assert tally.requests == {("readToken", 404): 1}
+    assert tally.requests == {"readToken": {404: 1}}
 
 
 async def test_a_promise_is_counted_when_it_is_kept():
@@ -26,7 +26,7 @@ async def test_a_promise_is_counted_when_it_is_kept():
     promised = tally.counted("readToken", later(503))
     assert tally.requests == {}
     assert (await promised).status == 503
-    assert tally.requests == {("readToken", 503): 1}
+    assert tally.requests == {"readToken": {503: 1}}
 
 
 async def test_a_promise_may_be_discarded():

@@ -127,7 +127,11 @@ def _of_process(sight: Sight) -> Iterator[Metric]:
         "requests",
         "Requests answered, by operation and HTTP status",
         ("operation", "status"),
-        (((name, str(status)), n) for (name, status), n in sorted(tally.requests.items())),
+        (
+            ((name, str(status)), n)
+            for name, statuses in sorted(tally.requests.items())
+            for status, n in sorted(statuses.items())
+        ),
     )
     yield _counter(
         "reloads",

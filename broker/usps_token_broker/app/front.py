@@ -118,7 +118,7 @@ class Front:
         """What the peer is told instead of being served, or None. Counts it."""
         refusal = self.gate.judge(peer)
         if refusal is not None:
-            self._inside.tally.requests[NO_OPERATION, refusal.status] += 1
+            self._inside.tally.requests[NO_OPERATION][refusal.status] += 1
         return refusal
 
     def handle(self, request: Request, peer: Peer, *, admin: bool = False) -> Handled:

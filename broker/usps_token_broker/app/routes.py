@@ -36,21 +36,26 @@ class Routes:
             **handlers,
         }
         self._tally = tally
+        self._requests = tally.requests
         self.retire = reading.retire
 
     def handle(self, request: Request, access: Access, *, admin: bool = False) -> Handled:
         """The reply, or a promise of one for a caller who must wait. Counts it."""
+        if request.method == "GET":
+            plan = access.plans.get(request.target)
+            if isinstance(plan, Plan):
+                handled = self._reading.serve(plan, request, access)
+                if type(handled) is Reply:  # counted here, not by a call: it is what is asked most
+                    self._requests[plan.operation][handled.status] += 1
+                    return handled
+                return self._tally.counted(plan.operation, handled)
         operation, handled = self.answer(request, access, admin=admin)
         return self._tally.counted(operation, handled)
 
     def answer(
         self, request: Request, access: Access, *, admin: bool = False
     ) -> tuple[str, Handled]:
-        """The name of the operation, and its reply or a promise of one."""
-        if request.method == "GET":
-            plan = access.plans.get(request.target)
-            if isinstance(plan, Plan):
-                return plan.operation, self._reading.serve(plan, request, access)
+        """The name of the operation, and its reply or a promise of one; not counted."""
         try:
             return self._route(request, access, admin=admin)
         except BadRequestError as wrong:

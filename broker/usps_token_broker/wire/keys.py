@@ -3,14 +3,12 @@
 They are read by `app.queries` and described by `wire.openapi`.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from usps_token_broker.core.values import NOMINAL_LIFE_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One query key of one or more calls."""
 
     name: str
