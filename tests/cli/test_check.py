@@ -12,7 +12,6 @@ DEMAND = """\
 enough
            4 more while in use: room for 84 of them at a time
            a start with nothing saved: 1 h until all are there, those waited for first
-           a renewal that fails may find no room for 2 h: the others fill hour after hour
 ok"""
 
 

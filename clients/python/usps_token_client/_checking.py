@@ -27,6 +27,7 @@ PERMANENT = frozenset(
         "payment_not_configured",
         "credentials_refused",
         "payment_refused",
+        "config_invalid",
     }
 )
 PASSING = frozenset({"restarting", "too_many_requests"})
