@@ -42,6 +42,8 @@ _COMMANDS: Final = {
     "reload": "have the running broker read configuration and secrets again, all or nothing",
     "renew": "have the running broker fetch another token now",
     "forget": "have the running broker drop tokens at once",
+    "install-units": "write the systemd units for this program, never over what somebody changed",
+    "uninstall-units": "take away the units that install-units wrote, and nothing else",
     "demo": "show it at work: simulator, broker and worker processes, no account needed",
     "simulate": "be a USPS that is not: the endpoints, quotas and faults, for tests",
 }
@@ -92,7 +94,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def _module(command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a module with act() and add_arguments()
-    return importlib.import_module(f"usps_token_broker.cli.{command}")
+    return importlib.import_module(f"usps_token_broker.cli.{command.replace('-', '_')}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
