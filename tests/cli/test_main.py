@@ -12,7 +12,7 @@ import pytest
 from usps_token_broker import version
 from usps_token_broker.cli import main
 
-COMMANDS = ("run", "check", "status", "demo", "simulate")
+COMMANDS = ("run", "check", "status", "demo", "simulate", "install-units", "uninstall-units")
 
 
 def test_help_names_every_command(command):

@@ -7,12 +7,13 @@ from dataclasses import replace
 from usps_token_broker.cli import unit_places, unit_words
 from usps_token_broker.drivers.units import Plan, UnitsError, program, survey_install
 
-DESCRIPTION = f"""\
+DESCRIPTION = """\
 Write the units that came with this program, with the path that it was called by: service and
 socket to /usr/local/lib/systemd/system, the user's to /etc/sysusers.d, and at the first time a
 commented example to /etc/usps-token-broker/broker.toml. Lines that this systemd does not know are
 commented out. A later run replaces what nobody has changed; anything else is not touched.
-{unit_words.EXIT_CODES.format(refused="a file is somebody's own; nothing was changed")}"""
+Exit code 0: done, or nothing to do; 69: systemd is not there or would not; 73: a directory or file
+cannot be had; 77: only root may; 78: a file is somebody's own, and nothing was changed."""
 EPILOG = """\
 usps-token-broker install-units --dry-run     what it would do
 usps-token-broker install-units --now         do it, enable and start

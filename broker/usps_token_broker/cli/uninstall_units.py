@@ -5,11 +5,12 @@ import argparse
 from usps_token_broker.cli import unit_places, unit_words
 from usps_token_broker.drivers.units import Plan, survey_removal
 
-DESCRIPTION = f"""\
+DESCRIPTION = """\
 Stop and disable the units that install-units wrote, and remove them, where nobody has changed them
 since. Configuration, state, user and group stay, and so does every file that somebody else wrote
 or changed.
-{unit_words.EXIT_CODES.format(refused="a file is somebody's own and was left; the rest is gone")}"""
+Exit code 0: done, or nothing to do; 69: systemd would not; 73: a directory cannot be had; 77: only
+root may; 78: a file is somebody's own and was left, the rest is gone."""
 EPILOG = """\
 usps-token-broker uninstall-units --dry-run    what it would do"""
 

@@ -14,10 +14,6 @@ from usps_token_broker.drivers.units import Plan, Step, UnitsError, carry_out
 
 EX_CONFIG: Final = 78
 
-EXIT_CODES: Final = """\
-Exit code 0: done, or nothing to do; 69: systemd or the units are not there, or it would not; 73: a
-directory or file cannot be had; 77: not for this user; 78: {refused}."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of both."""

@@ -24,6 +24,7 @@ _COMMAND: Final = re.compile(
     r"^(?P<key>Exec\w+=[-@:+!]*)\S*/usps-token-broker(?=\s|$)", re.MULTILINE
 )
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._+@,:=~-]+")
+_FORBIDDEN: Final = frozenset("'\"\\")
 _DIRECTIVE: Final = re.compile(r"^(?P<name>[A-Z]\w*)=")
 
 SINCE: Final = {"PrivateIPC": 248, "SocketBindDeny": 249}
@@ -66,13 +67,11 @@ def for_program(text: str, program: Sequence[str]) -> str:
 
 def exec_word(word: str) -> str:
     """The word as systemd.service(5) wants it in a command line. Raises ValueError for none."""
-    if not word.isprintable():
+    # Whatever they are escaped with, systemd takes no program with these in its name.
+    if not word.isprintable() or not _FORBIDDEN.isdisjoint(word):
         raise ValueError(f"{word!r} has a character that no unit can hold")
     doubled = word.replace("%", "%%")
-    if _PLAIN.fullmatch(word):
-        return doubled
-    escaped = doubled.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return doubled if _PLAIN.fullmatch(word) else f'"{doubled}"'
 
 
 def for_systemd(text: str, version: int | None) -> tuple[str, tuple[str, ...]]:
