@@ -528,6 +528,42 @@ def test_a_write_that_fails_is_told_after_what_was_done(clean_environ, root):
     assert files(root) == {SYSUSERS, SOCKET}
 
 
+@pytest.mark.parametrize(("place", "code"), [("pipe", 141), ("/dev/full", 74)])
+def test_it_is_done_even_if_nobody_reads_of_it(clean_environ, root, place, code):
+    """`| true` must not leave half of it."""
+    if place == "pipe":
+        reading, writing = os.pipe()
+        os.close(reading)
+    else:
+        writing = os.open(place, os.O_WRONLY)
+    with os.fdopen(writing, "wb") as unread:
+        done = subprocess.run(
+            [sys.executable, "-m", "usps_token_broker", "install-units", "--root", root],
+            env=clean_environ,
+            stdout=unread,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, files(root)) == (code, ALL)
+
+
+def test_two_at_once_do_no_harm(clean_environ, root):
+    """As two tools that set a host up."""
+    command = [sys.executable, "-m", "usps_token_broker", "install-units", "--root", str(root)]
+    runs = [
+        subprocess.Popen(command, env=clean_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for run in runs:
+        run.communicate(timeout=60)
+    # Whoever came second may have found it changed under its hands, and says to run it again.
+    assert 0 in {run.returncode for run in runs} <= {0, 73}
+    assert files(root) == ALL
+    done = subprocess.run([*command], env=clean_environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "nothing to do\n"
+
+
 # For programs
 
 

@@ -1,5 +1,6 @@
 """Files that may be somebody else's: written whole or not at all, never through a link."""
 
+import errno
 import os
 import resource
 import stat
@@ -206,6 +207,24 @@ def test_a_read_only_disk_is_said_so(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(UnitsError, match="read-only file system; mount it writable"):
         files.write(Target(small_disk, "x.service"), b"x")
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "code"),
+    [
+        (errno.EPERM, "forbidden even to root" if os.geteuid() == 0 else "no permission", 77),
+        (errno.EACCES, "forbidden even to root" if os.geteuid() == 0 else "no permission", 77),
+        (errno.EDQUOT, "the disk is full", 73),
+        (errno.EROFS, "mount it writable", 73),
+        (errno.EIO, "Input/output error; mend that", 73),
+    ],
+)
+def test_every_error_says_why_and_what_to_do(target, number, words, code):
+    """Those that no test can bring about among them."""
+    told = files._explain("write", target, OSError(number, os.strerror(number)))
+    assert str(told).startswith(f"cannot write {target.path}: ")
+    assert words in str(told)
+    assert told.exit_code == code
 
 
 def told_of(call) -> str:

@@ -228,6 +228,32 @@ def test_a_users_units_are_the_users_managers(tmp_path, systemctl):
     assert systemctl.take_record()[0] == f"--user disable --now {SERVICE} {SOCKET}"
 
 
+@pytest.mark.parametrize("meanwhile", ["appeared", "changed", "gone"])
+def test_what_changes_between_looking_and_writing_is_not_overwritten(layout, systemctl, meanwhile):
+    """It was not asked about."""
+    shipped = SHIPPED
+    if meanwhile != "appeared":
+        install(layout)
+        shipped = NEWER
+    plan = survey_install(layout, shipped, PROGRAM)
+    path = layout.units.path / SERVICE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink() if meanwhile == "gone" else path.write_text("mine")
+    with pytest.raises(UnitsError, match="has just been changed by somebody else; run this again"):
+        carry_out(plan, lambda _: None)
+    assert path.read_text() == "mine" if path.exists() else meanwhile == "gone"
+
+
+def test_units_of_a_host_go_where_an_administrator_installs():
+    """systemd.unit(5); only the directories themselves may be links."""
+    layout = places.of_host()
+    assert (str(layout.units.base), layout.units.inner) == ("/usr/local", "lib/systemd/system")
+    assert layout.sysusers is not None
+    assert str(layout.sysusers.path) == "/etc/sysusers.d"
+    assert layout.config is not None
+    assert str(layout.config.path) == "/etc/usps-token-broker"
+
+
 def test_no_systemctl_is_no_version(layout, monkeypatch, tmp_path):
     """And no complaint: a dry run shows all the same."""
     monkeypatch.setenv("PATH", str(tmp_path))

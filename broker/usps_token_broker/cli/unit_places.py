@@ -47,10 +47,12 @@ def _config_home() -> Path:
 
 def _check_owner(home: Path) -> None:
     """Under sudo, HOME may be somebody else's, who could then not change his own units."""
-    there = next(place for place in (home, *home.parents) if place.exists())
-    if there.stat().st_uid not in (os.geteuid(), 0):
+    # Unlike Path.exists, this takes what cannot be looked at for what is not there.
+    there = next(p for p in (home, *home.parents) if os.path.exists(p))  # noqa: PTH110
+    owner = there.stat().st_uid
+    if owner not in {os.geteuid(), 0}:
         raise UnitsError(
-            f"{there} belongs to uid {there.stat().st_uid} and you are uid {os.geteuid()}; "
+            f"{there} belongs to uid {owner} and you are uid {os.geteuid()}; "
             "run --user as the user whose units they are, without sudo",
             EX_NOPERM,
         )

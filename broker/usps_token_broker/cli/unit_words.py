@@ -51,11 +51,15 @@ class Report:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._done: list[str] = []
+        self._unheard: OSError | None = None
 
     def done(self, line: str) -> None:
-        """One thing that has happened."""
+        """One thing that has happened. The next one happens even if nobody reads of this one."""
         self._done.append(line)
-        self.say(line)
+        try:
+            self.say(line)
+        except OSError as error:
+            self._unheard = error
 
     def say(self, line: str) -> None:
         """A word to a person."""
@@ -68,11 +72,13 @@ class Report:
             print(_shown(line), file=sys.stderr, flush=True)  # noqa: T201
 
     def end(self, plan: Plan | None, code: int, error: str | None = None) -> int:
-        """The object for a program, or what went wrong."""
+        """The object for a program, or what went wrong. Raises OSError if nobody reads."""
         if error is not None:
             self.complain(error)
             if self._done:
                 self.complain("what is told above is done, the rest is not")
+        if self._unheard is not None:
+            raise self._unheard
         if self._options.json:
             answer = {
                 "exit_code": code,

@@ -127,6 +127,8 @@ def carry_out(plan: Plan, tell: Callable[[str], None]) -> None:
         manager.carry_out(order)
         tell(f"ran {order}")
     for step in plan.steps:
+        if step.changes:
+            _check_as_surveyed(step)
         if step.saves:
             tell(f"moved {step.path} to {files.set_aside(step.target)}")
         if step.deed is Deed.REMOVE:
@@ -139,6 +141,13 @@ def carry_out(plan: Plan, tell: Callable[[str], None]) -> None:
     for order in plan.last:
         manager.carry_out(order)
         tell(f"ran {order}")
+
+
+def _check_as_surveyed(step: Step) -> None:
+    """What has come meanwhile is somebody's, and was not asked about. Raises UnitsError."""
+    expected = None if step.deed is Deed.CREATE else files.Regular(step.before)
+    if not step.saves and files.look(step.target) != expected:
+        raise UnitsError(f"{step.path} has just been changed by somebody else; run this again")
 
 
 def _staying(layout: Layout) -> Iterator[str]:

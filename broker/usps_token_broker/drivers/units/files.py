@@ -6,6 +6,7 @@ a directory for a link meanwhile.
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ def write(target: Target, data: bytes) -> None:
     """
     try:
         with _parent(target, make=True) as (directory, name):
+            # Two runs at once would rename each other's half; closing the directory lets go.
+            fcntl.flock(directory, fcntl.LOCK_EX)
             beside = f".{name}.new"
             try:
                 _write_new(directory, beside, data)
@@ -199,6 +202,8 @@ def _explain(what: str, target: Target, error: OSError) -> UnitsError:
             why = "it lies on a read-only file system; mount it writable and run this again"
         case errno.EACCES | errno.EPERM:
             why = f"no permission for uid {os.geteuid()}; run it as the owner of that directory"
+            if os.geteuid() == 0:
+                why = "forbidden even to root; look at its attributes (lsattr) and its mount"
             code = EX_NOPERM
         case errno.EFBIG:
             why = "this process may not write a file of its size; raise the limit (ulimit -f)"
