@@ -10,7 +10,7 @@ import pytest
 
 from usps_token_broker.drivers.units import places, shipped, survey_install
 from usps_token_broker.drivers.units.plans import Manager, Step
-from usps_token_broker.drivers.units.texts import SINCE
+from usps_token_broker.drivers.units.texts import SINCE, for_program
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 KNOWN_TO_247 = set(
@@ -88,6 +88,19 @@ def test_systemd_would_have_noticed_a_wrong_path(tmp_path, program):
     units = steps(tmp_path, program)
     Path(program).unlink()
     assert remarks(tmp_path / "units", units)
+
+
+@pytest.mark.parametrize("for_user", [False, True])
+def test_every_call_of_ours_is_of_the_program_that_is_there(for_user):
+    """Whatever path the shipped text names; the arguments stay."""
+    units = shipped.read(for_user=for_user).units
+    calls = []
+    for text in units.values():
+        lines = zip(text.splitlines(), for_program(text, ["/a/b"]).splitlines(), strict=True)
+        calls += [pair for pair in lines if re.match(r"Exec\w+=\S*usps-token-broker", pair[0])]
+    for before, after in calls:
+        assert after.split("=", 1)[1].lstrip("-@:+!").split() == ["/a/b", *before.split()[1:]]
+    assert calls or not units
 
 
 def test_every_directive_is_known_to_247_or_has_its_version():

@@ -207,10 +207,10 @@ def notes_after_install(
         for path in configs:
             secret = path.with_name("client-secret")
             yield f"next: fill in {path}, and put the client secret into {secret}, 0600"
-        when = ("--now ", "now and ") if manager.running else ("", "")
-        yield (
-            f"to start it, {when[1]}at boot: {' '.join(call)} enable {when[0]}{' '.join(services)}"
-        )
+        when, start = ("at boot", "enable")
+        if manager.running:
+            when, start = ("now and at boot", "enable --now")
+        yield f"to have it started {when}: {' '.join(call)} {start} {' '.join(services)}"
 
 
 def orders_before_removal(
