@@ -10,6 +10,7 @@ from usps_token_broker.app import queries
 from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.server import Limits
+from usps_token_broker.wire import keys
 from usps_token_broker.wire.http import STATUS, Problem
 from usps_token_broker.wire.messages import (
     AnswerReport,
@@ -63,10 +64,10 @@ def test_reports_and_verdicts_are_described(message):
 
 def test_every_query_key_is_described():
     """With its default."""
-    keys = {key for key in queries.Query.__slots__ if key != "slot"}
-    assert keys <= words("Tokens and headers")
-    assert f"| `wait` | {queries.WAIT_SECONDS:g} |" in TEXT
-    assert f"at most {queries.WAIT_MOST_SECONDS:g}." in TEXT
+    names = {key for key in queries.Query.__slots__ if key != "slot"}
+    assert names <= words("Tokens and headers")
+    assert f"| `wait` | {keys.WAIT_SECONDS:g} |" in TEXT
+    assert f"at most {keys.WAIT_MOST_SECONDS:g}." in TEXT
 
 
 def test_every_outcome_is_described():

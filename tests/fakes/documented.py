@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import jsonschema_rs
 
@@ -26,7 +26,8 @@ def document(*, admin: bool) -> dict[str, Any]:
 
 def operation_of(method: str, target: str) -> Operation | None:
     """What is asked for by this request line, if it is something."""
-    found = operations.find(unquote(target.partition("?")[0]))
+    local = target if target.startswith("/") else urlsplit(target).path  # RFC 9112 3.2.2
+    found = operations.find(unquote(local.partition("?")[0]))
     return None if found is None else found.by_method.get(method)
 
 
