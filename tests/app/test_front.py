@@ -1,5 +1,6 @@
 """The interface while another configuration takes the place of the one before."""
 
+import json
 from dataclasses import replace
 
 import anyio
@@ -22,9 +23,9 @@ def peer(who):
     return Peer(uid, groups[0] if groups else 0, 1, frozenset(groups))
 
 
-async def ask(broker, connected, target):
+async def ask(broker, connected, target, method="GET", body=b""):
     """What a connection that stays open is answered."""
-    handled = broker.door.handle(Request("GET", target.encode(), {}), connected)
+    handled = broker.door.handle(Request(method, target.encode(), {}, body), connected)
     return answer_of(handled if isinstance(handled, Reply) else await handled)
 
 
@@ -62,6 +63,74 @@ async def test_who_waits_while_access_is_taken_away_gets_no_token():
             await anyio.sleep(1)
             broker.reload(CLOSED)
     assert (answers[0].status, answers[0].code) == (403, "forbidden")
+
+
+async def test_who_waits_through_two_reloads_is_judged_by_the_second():
+    """Not by the one that came next and is in force no more."""
+    async with open_interface() as broker:
+        broker.usps.latency_seconds = 5.0
+        alice, answers = peer(ALICE), []
+
+        async def wait():
+            answers.append(await ask(broker, alice, BEARER))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.sleep(1)
+            broker.reload(app())
+            broker.reload(CLOSED)
+    assert (answers[0].status, answers[0].code) == (403, "forbidden")
+
+
+REFUSED = {"status": 401, "body": "", "path": "/addresses/v3/address"}
+
+
+@pytest.mark.parametrize(
+    ("reloads", "status"),
+    [((CLOSED,), 403), ((app(), CLOSED), 403), ((app(),), 200), ((CLOSED, app()), 200)],
+    ids=["taken", "taken by the second", "left", "given back"],
+)
+async def test_who_reported_a_token_gets_the_next_by_the_rules_in_force(reloads, status):
+    """The answer to a report has tokens in it too."""
+    async with open_interface() as broker:
+        serials = {"bearer": (await broker.token())["serial"]}
+        await anyio.sleep(3600)
+        broker.usps.latency_seconds = 5.0
+        alice, answers = peer(ALICE), []
+        body = json.dumps({**REFUSED, "serials": serials}).encode()
+
+        async def report():
+            answers.append(await ask(broker, alice, "/v1/answers", "POST", body))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(report)
+            await anyio.sleep(1)
+            for configuration in reloads:
+                broker.reload(configuration)
+    assert answers[0].status == status
+    assert (b"token-default" in answers[0].body) == (status == 200)
+
+
+async def test_who_reported_a_token_and_may_use_the_broker_for_others_is_told_which_it_lost():
+    """As one that asks for it is."""
+    async with open_interface() as broker:
+        serials = {"bearer": (await broker.token())["serial"]}
+        serials["payment"] = (await broker.token("payment"))["serial"]
+        await anyio.sleep(3600)
+        broker.usps.latency_seconds = 5.0
+        bob, answers = peer(BOB), []
+        said = {**REFUSED, "path": "/labels/v3/label", "serials": serials}
+
+        async def report():
+            body = json.dumps(said).encode()
+            answers.append(await ask(broker, bob, "/v1/answers", "POST", body))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(report)
+            await anyio.sleep(1)
+            broker.reload(app(open_to={"bearer": (LABELS,), "payment": (SHOP,)}))
+    assert (answers[0].status, answers[0].code) == (403, "forbidden")
+    assert "default/payment" in answers[0].json["detail"]
 
 
 async def test_who_waits_through_a_reload_gets_the_token():

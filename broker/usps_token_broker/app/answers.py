@@ -1,5 +1,7 @@
 """`POST /v1/answers`: what USPS told a worker, what it means, and what to do about it."""
 
+from collections.abc import Awaitable, Callable
+
 from usps_token_broker.app import problems
 from usps_token_broker.app.access import Access
 from usps_token_broker.app.calls import Call, Handled
@@ -16,6 +18,9 @@ from usps_token_broker.wire.messages import AnswerReport, VerdictMessage, decode
 from usps_token_broker.wire.verdicts import Answered, Blames, Verdict, judge
 
 _RETRY = {Outcome.SUPERSEDED, Outcome.RENEWED}
+
+Refuse = Callable[[Access, tuple[SlotId, ...]], Refused | None]
+"""Why an identity may not have these tokens under the configuration in force, or None."""
 
 
 class Answers:
@@ -34,6 +39,11 @@ class Answers:
         self._resolver = resolver
         self._apps = apps
         self._tally = tally
+        self._refuse: Refuse | None = None
+
+    def retire(self, refuse: Refuse) -> None:
+        """Another configuration is in force: who waits here may get headers by that one alone."""
+        self._refuse = refuse
 
     def take(self, call: Call) -> Handled:
         """The verdict at once, or after the renewal it causes. Raises BadRequestError."""
@@ -62,7 +72,7 @@ class Answers:
                 "the report names no bearer serial, so the broker cannot tell which token it means",
                 'add "serials": {"bearer": N} as it came with the token',
             )
-        return self._settle(report, verdict, slots, query)
+        return self._settle(report, verdict, slots, call)
 
     def _payment(
         self, report: AnswerReport, query: Query, access: Access
@@ -83,16 +93,19 @@ class Answers:
         )
 
     async def _settle(
-        self, report: AnswerReport, verdict: Verdict, slots: tuple[SlotId, ...], query: Query
+        self, report: AnswerReport, verdict: Verdict, slots: tuple[SlotId, ...], call: Call
     ) -> Reply:
         on_label = verdict.blames is Blames.BEARER_THEN_PAYMENT and len(slots) > 1
         question = await self._loop.report(
             slots[0].app,
-            query.wait,
+            call.query.wait,
             bearer_serial=report.serials.get("bearer"),
             payment=slots[1] if on_label else None,
             payment_serial=report.serials.get("payment") if on_label else None,
         )
+        refused = self._refuse(call.access, slots) if self._refuse is not None else None
+        if refused is not None:
+            return await refused if isinstance(refused, Awaitable) else refused
         return self._reply(verdict, slots, question)
 
     def _reply(self, verdict: Verdict, slots: tuple[SlotId, ...], question: Question) -> Reply:

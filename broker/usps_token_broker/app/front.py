@@ -1,7 +1,7 @@
 """The local interface under one configuration. A reload puts another front in its place, whole."""
 
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from usps_token_broker.app import forbidding
@@ -14,8 +14,9 @@ from usps_token_broker.app.gate import Gate
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.metrics import Metrics
 from usps_token_broker.app.ports import Clock
+from usps_token_broker.app.queries import Query
 from usps_token_broker.app.reading import Reading
-from usps_token_broker.app.resolving import Resolver
+from usps_token_broker.app.resolving import Refused, Resolver
 from usps_token_broker.app.routes import Routes
 from usps_token_broker.app.shelf import AppInfo, Shelf
 from usps_token_broker.app.status import Process, Status
@@ -53,7 +54,7 @@ class Door:
 
     def put(self, front: "Front") -> None:
         """Have another front answer from now on."""
-        self.front.retire(front)
+        self.front.retire(lambda: self.front)
         self.front = front
 
     def identify(self, connected: socket.socket) -> Peer:
@@ -92,16 +93,17 @@ class Front:
         self.shelf = Shelf(loop.broker, infos, clock, inside.used)
         self.forbidding = Forbidding(self.table.rules, inside.user_name, inside.group_name)
         self.gate = Gate(self.table, self.forbidding)
-        resolver = Resolver(self.table.rules, self.forbidding)
+        resolver = self._resolver = Resolver(self.table.rules, self.forbidding)
         left_out = config_problems(p for slot in settings.broken for p in slot.problems)
         self.status = Status(loop, clock, inside.process, resolver=resolver, left_out=left_out)
         admin = Admin(loop, resolver, clock)
         buffers = {app.name: app.buffer_seconds for app in settings.apps}
         self._reading = Reading(loop, self.shelf, resolver, lambda: clock().boot, buffers)
+        self._answers = Answers(loop, self.shelf, resolver, infos, inside.tally)
         self.routes = Routes(
             self._reading,
             {
-                "reportAnswer": Answers(loop, self.shelf, resolver, infos, inside.tally).take,
+                "reportAnswer": self._answers.take,
                 "readStatus": self.status.status,
                 "readReadiness": self.status.ready,
                 "readHealth": self.status.alive,
@@ -129,15 +131,31 @@ class Front:
             return self.judge(peer) or self.forbidding.say_by_number(access)
         return self.routes.handle(request, access, admin=admin)
 
-    def retire(self, successor: "Front") -> None:
-        """Let the next front judge in the end who waits here."""
+    def refuse(self, access: Access, slots: Iterable[SlotId]) -> Refused | None:
+        """Why this identity may not have these tokens, or None where it may have all of them."""
+        judged = self.table.of(access.uid, access.groups)
+        if not judged.slots:
+            return self.forbidding.say_by_number(judged)
+        for slot in slots:
+            found = self._resolver.slot(judged, Query(app=slot.app), slot.name)
+            if not isinstance(found, SlotId):
+                return found
+        return None
+
+    def retire(self, in_force: Callable[[], "Front"]) -> None:
+        """Let the front that is in force at the end judge who waits here.
+
+        Several may have come and gone by then.
+        """
 
         async def again(request: Request, access: Access) -> Reply:
-            judged = successor.table.of(access.uid, access.groups)
+            front = in_force()
+            judged = front.table.of(access.uid, access.groups)
             if not judged.slots:
-                return successor.forbidding.say_by_number(judged)
-            _, handled = successor.routes.answer(request, judged)
+                return front.forbidding.say_by_number(judged)
+            _, handled = front.routes.answer(request, judged)
             assert not isinstance(handled, Streamed)  # noqa: S101 - who waits here waits for tokens
             return await handled if isinstance(handled, Awaitable) else handled
 
         self._reading.retire(again)
+        self._answers.retire(lambda access, slots: in_force().refuse(access, slots))
