@@ -214,3 +214,23 @@ async def test_an_idle_day_costs_few_wake_ups():
     async with running(beats=lambda: beats.append(None)) as shop:
         await shop.pass_time(86_400)
         assert len(beats) < 86_400 / 30 * 1.2
+
+
+async def test_several_may_wait_for_the_core_at_once():
+    """Each is woken when its condition holds; one that gives up takes nobody's wake-up along."""
+    async with running() as shop:
+        await shop.ask(BEARER_SLOT)
+        begin = anyio.current_time()
+        woken = []
+
+        async def wait(condition):
+            await shop.loop.until(condition, 60)
+            woken.append(anyio.current_time() - begin)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, lambda: len(shop.usps.calls_of(BEARER_SLOT)) > 1)
+            tasks.start_soon(wait, lambda: len(shop.usps.calls_of(BEARER_SLOT)) > 1)
+            await anyio.sleep(1)
+            await shop.loop.until(lambda: False, 0)
+            await shop.loop.renew(BEARER_SLOT, 10)
+    assert max(woken) < 10

@@ -223,7 +223,8 @@ class Loop:
         """Wait for something about the core to become so, but no longer than that."""
         with anyio.move_on_after(patience_seconds):
             while not condition():
-                self._turned = anyio.Event()
+                if self._turned.is_set():  # else others wait for this one already
+                    self._turned = anyio.Event()
                 await self._turned.wait()
 
     def _next_ask(self) -> int:
