@@ -76,6 +76,29 @@ def test_an_order_waits_for_no_back_off():
     assert BEARER in play.flights
 
 
+def failed_twice_when_due():
+    """A token that is due, two attempts at it gone, and the next one planned in seconds."""
+    play = ready()
+    play.run(play.broker._slots[BEARER].token.renew_at - play.now.boot + 1)
+    play.fail(BEARER)
+    play.run(play.next_attempt_in() + 0.1)
+    play.fail(BEARER)
+    return play
+
+
+def test_an_order_that_must_wait_for_the_budget_holds_back_no_planned_retry():
+    """Whoever orders out of impatience does not make an outage longer."""
+    play = failed_twice_when_due()
+    planned = play.next_attempt_in()
+    assert planned < 20
+    play.order(wait=60)
+    assert play.next_attempt_in() == pytest.approx(planned)
+    play.sleep()
+    assert BEARER in play.flights
+    play.grant(BEARER)
+    play.said("settle 1 renewed")
+
+
 def test_an_order_obeys_retry_after():
     """USPS's own word stands above a person's."""
     play = ready()

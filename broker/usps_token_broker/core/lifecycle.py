@@ -131,9 +131,15 @@ class Slot:
             return self._wanted_again(now)
         return self._wanted_idle(now)
 
+    def wanted_anyway(self, now: Now) -> Wanted | None:
+        """The retry that is planned beside the one that a person ordered, if there are both."""
+        is_both = self.phase is Phase.WAITING and self.ordered and not self.dormant(now)
+        return self._retried(now) if is_both else None
+
     def _wanted_again(self, now: Now) -> Wanted:
-        if self.ordered:
-            return Wanted(now.boot, Cause.RETRY, EXTRA)
+        return Wanted(now.boot, Cause.RETRY, EXTRA) if self.ordered else self._retried(now)
+
+    def _retried(self, now: Now) -> Wanted:
         if self.token is not None and now.boot < self.token.renew_at and self.servable(now):
             # The attempt that failed was a report, a proof or a doubt; so is the next one.
             return Wanted(self.retry_at, Cause.RETRY, EXTRA)

@@ -115,20 +115,30 @@ class Planner:
 
     def next_start(self, slot: Slot, now: Now, *, hurried: bool) -> Start | None:
         """When this slot's next attempt may start, or None when time alone will not start it."""
-        want = slot.wanted(now)
+        want = self._wanted(slot, now)
         if want is None or want.at == math.inf:
             return None
         return self._start(slot, want, now, hurried=hurried)
+
+    def _wanted(self, slot: Slot, now: Now) -> Wanted | None:
+        """What the slot wants; an order is worth less, and must not hold back what was planned."""
+        want, planned = slot.wanted(now), slot.wanted_anyway(now)
+        if want is None or planned is None:
+            return want
+        return min(planned, want, key=lambda each: max(each.at, self._allowed_at(slot, each, now)))
+
+    def _allowed_at(self, slot: Slot, want: Wanted, now: Now) -> float:
+        return max(
+            slot.bucket.ready_at(want.need, now.boot, slot.life_seconds),
+            self.window(slot.id).ready_at(want.need, now.boot),
+        )
 
     def _start(self, slot: Slot, want: Wanted, now: Now, *, hurried: bool) -> Start | None:
         if not slot.id.is_bearer and not self.bearer_usable(slot, now):
             return None
         at = max(want.at, now.boot)
         window = self.window(slot.id)
-        allowed_at = max(
-            slot.bucket.ready_at(want.need, now.boot, slot.life_seconds),
-            window.ready_at(want.need, now.boot),
-        )
+        allowed_at = self._allowed_at(slot, want, now)
         held = Held.NOTHING
         if max(allowed_at, window.floor_at) > at:
             held = Held.BUDGET if allowed_at > window.floor_at else Held.RETRY_AFTER
@@ -167,7 +177,7 @@ class Planner:
         due = [
             (slot, want)
             for slot in self.slots.values()
-            if (want := slot.wanted(now)) is not None and want.at <= now.boot
+            if (want := self._wanted(slot, now)) is not None and want.at <= now.boot
         ]
 
         def rank(wish: tuple[Slot, Wanted]) -> tuple[bool, int, float]:
@@ -197,7 +207,7 @@ class Planner:
         """
         first: Start | None = None
         for slot in self.slots.values():
-            want = slot.wanted(now)
+            want = self._wanted(slot, now)
             if want is None or want.at == math.inf or (first and want.at >= first.at):
                 continue
             start = self._start(slot, want, now, hurried=slot.id in hurried)
