@@ -264,6 +264,19 @@ def test_what_a_flight_brings_after_forgetting_is_taken():
     assert len(play.calls_of(BEARER)) == 2
 
 
+def test_a_probe_that_fails_after_forgetting_says_what_failed_and_is_made_again_soon():
+    """The refusal it was to test is forgotten: it does not come back, without its reason."""
+    play = Playbook()
+    play.start()
+    play.fail(BEARER, FailureKind.REFUSED)
+    play.sleep()
+    play.forget(BEARER)
+    play.fail(BEARER, FailureKind.TRANSIENT)
+    view = play.view()
+    assert (view.phase, view.trouble.kind) == (Phase.WAITING, FailureKind.TRANSIENT)
+    assert play.next_attempt_in() <= 10
+
+
 def test_forgetting_several_is_one_event():
     """All of an app, for when it is given up."""
     play = ready(2)

@@ -184,6 +184,10 @@ class Slot:
         self.reported = self.suspect = False
         self.refused_bearer = None
         self.plan_anew()
+        self._forget_hold_off()
+        if self.cause is Cause.PROBE:
+            # No refusal is left for it to test, nor to fall back to.
+            self.cause = Cause.MISSING
 
     def report(self, now: Now) -> bool:
         """The current token is said to be dead. False where the guard holds a renewal back."""
