@@ -149,6 +149,30 @@ def test_a_directory_that_may_not_be_entered(folder):
     assert text.startswith("77 uid")
 
 
+def test_a_broker_that_one_may_not_look_at_is_not_taken_for_none(folder):
+    """Who forgot `sudo` is told so, though there is another place that is empty."""
+    inner = folder / "closed"
+    inner.mkdir()
+    with answering(inner / "s", b""):
+        folder.chmod(0o755)
+        inner.chmod(0o000)
+        text = as_ordinary_user(lambda: told(inner / "s", folder / "own"))
+        inner.chmod(0o700)
+    assert text.startswith("77 uid")
+    assert f"{inner}/s" in text
+
+
+def test_a_broker_of_ones_own_is_asked_where_another_may_not_be_looked_at(folder):
+    """As on a host that has the machine's beside it."""
+    inner = folder / "closed"
+    inner.mkdir(mode=0o000)
+    with answering(folder / "own", http(b'{"ready": true}')):
+        folder.chmod(0o755)
+        (folder / "own").chmod(0o666)
+        text = as_ordinary_user(lambda: str(asking.get([inner / "s", folder / "own"], "/")))
+    assert text == "{'ready': True}"
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -67,7 +67,7 @@ def _ask(
     deadline_seconds: float,
     exit_codes: Mapping[int, int],
 ) -> dict[str, Any]:
-    path = next((path for path in paths if os.path.lexists(path)), paths[-1])
+    path = _likeliest(paths)
     connection = _UnixConnection(path, deadline_seconds)
     try:
         connection.request(method, target)
@@ -90,7 +90,7 @@ def follow(
 
     Raises AskError; once there was an answer, with EX_TEMPFAIL when the connection is lost.
     """
-    path = next((path for path in paths if os.path.lexists(path)), paths[-1])
+    path = _likeliest(paths)
     connection = _UnixConnection(path, deadline_seconds)
     try:
         try:
@@ -106,6 +106,21 @@ def follow(
         yield from _lines(response, path)
     finally:
         connection.close()
+
+
+def _likeliest(paths: list[Path]) -> Path:
+    """The first that is there, else the first of which this user is not let see that; or none."""
+    hidden = None
+    for path in paths:
+        try:
+            path.lstat()
+        except PermissionError:
+            hidden = hidden or path
+        except (OSError, ValueError):
+            continue
+        else:
+            return path
+    return hidden or paths[-1]
 
 
 def _is_stream(response: http.client.HTTPResponse) -> bool:
