@@ -5,7 +5,7 @@ import re
 import signal
 
 import pytest
-from processes import Home, Usps, until
+from processes import Home, Process, Usps, until
 
 ROLES = """roles = [
   { roleName = "PAYER", CRID = "12345678", accountType = "EPS", accountNumber = "1000000001" },
@@ -186,6 +186,23 @@ def test_an_unchanged_wrong_secret_is_not_tried_again(shop, usps):
     for _ in range(3):
         assert shop.command("reload").returncode == 0
     assert usps.calls("token") == calls
+
+
+def test_who_leaves_before_a_secret_is_proved_leaves_a_reload_that_is_told(shop, usps):
+    """It is in force: the log says what is different, and the figures count it."""
+    shop.change(UNLIMITED, "calls_per_hour = 20")
+    shop.write_secret("wrong")
+    usps.process.send_signal(signal.SIGSTOP)
+    try:
+        options = ("reload", "--config", str(shop.config), "--wait", "60")
+        log = shop.broker_process.errors
+        with Process("usps_token_broker", *options) as asking:
+            until(lambda: "trying it once" in log(), log)
+            assert asking.kill(signal.SIGINT) == 130
+    finally:
+        usps.process.send_signal(signal.SIGCONT)
+    assert "reloaded, secret files read again: apps.default.lead_seconds: 3000 -> 3600.0" in log()
+    assert b'reloads_total{result="applied"} 1.0' in shop.get("/metrics")[2]
 
 
 # -- by signal, and by whom ----------------------------------------------------------------------

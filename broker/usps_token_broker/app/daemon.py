@@ -219,6 +219,7 @@ class Daemon:
     def _apply(self, outlook: Outlook) -> None:
         """Put another configuration in force, between one event and the next."""
         settings = outlook.settings
+        self._tally.reloads[True] += 1
         self._usage.watched = slots_kept_active(settings)
         self._fetching.accounts = outlook.accounts
         self._door.put(Front(settings, self._inside))

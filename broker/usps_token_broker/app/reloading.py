@@ -76,6 +76,8 @@ class Reloader:
             before = self._loop.broker.secrets_in_force()
             self._apply(outlook)
             new = self._loop.broker.secrets_in_force()
+            # At once: whoever ordered it may be gone before the secrets are proved.
+            _log_in_force(changed, outlook.settings.warnings)
         changed_secrets = [app for app in new if before.get(app) != new[app]]
         until_at = self._clock().boot + wait_seconds
         await self._loop.until(lambda: not self._on_trial(changed_secrets, until_at), wait_seconds)
@@ -85,7 +87,7 @@ class Reloader:
             left_out=config_problems(p for b in outlook.settings.broken for p in b.problems),
             warnings=list(outlook.settings.warnings),
         )
-        _log(message)
+        _log_secrets(message.secrets)
         return message
 
     async def _look(self) -> Outlook:
@@ -189,11 +191,14 @@ def _o_clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
 
 
-def _log(message: ReloadMessage) -> None:
-    changed = "; ".join(message.changed) or "nothing else is different"
-    log.info("reloaded, secret files read again: %s", changed)
-    for warning in message.warnings:
+def _log_in_force(changed: Iterable[str], warnings: Iterable[str]) -> None:
+    different = "; ".join(changed) or "nothing else is different"
+    log.info("reloaded, secret files read again: %s", different)
+    for warning in warnings:
         log.warning("%s", warning)
-    for secret in message.secrets:
+
+
+def _log_secrets(secrets: Iterable[SecretMessage]) -> None:
+    for secret in secrets:
         write = log.info if secret.outcome == "accepted" else log.error
         write("app %s: %s", secret.app, secret.detail)

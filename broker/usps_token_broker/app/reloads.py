@@ -46,7 +46,6 @@ class Reloads:
         self._notifier.reloading(clock.monotonic_usec())
         try:
             message = await self._reloader.reload(wait_seconds)
-            self._tally.reloads[True] += 1
             return json_reply(200, encode(message))
         except ConfigError as error:
             self._tally.reloads[False] += 1
