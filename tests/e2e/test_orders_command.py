@@ -8,6 +8,7 @@ import pytest
 from ordinary_user import as_ordinary_user
 from processes import Home, Usps
 
+from usps_token_broker.cli import main
 from usps_token_broker.drivers import asking
 
 
@@ -138,3 +139,15 @@ def test_no_broker_by_another_configuration(shop):
     done = shop.command("renew", "--admin-socket", "/nonexistent/admin.sock")
     assert done.returncode == 69
     assert "/nonexistent/admin.sock" in done.stderr
+    assert "--admin-socket PATH" in done.stderr
+    assert "--socket" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["renew", "reload"])
+@pytest.mark.parametrize("wait", ["inf", "nan", "1e400", "-1", "60.1", "soon", ""])
+def test_a_wait_that_makes_no_sense_is_wrong_usage(capsys, command, wait):
+    """64 before anybody is asked, with what would do."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, f"--wait={wait}"])
+    assert ended.value.code == 64
+    assert "is not a number of seconds from 0 to 60" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What `renew`, `reload` and `forget` share: an order over the admin socket, and how it ended."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -23,6 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     paths.add_config(parser)
     paths.add_admin_socket(parser)
     parser.add_argument("--json", action="store_true", help="the broker's answer as it is")
+
+
+def add_wait(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--wait SECONDS`, for `what`."""
+    parser.add_argument("--wait", metavar="SECONDS", type=_wait_seconds, default=20.0, help=what)
+
+
+def _wait_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if 0 <= seconds <= MOST_WAIT_SECONDS:
+        return seconds
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a number of seconds from 0 to {MOST_WAIT_SECONDS:g}"
+    )
 
 
 def give(  # noqa: PLR0913 - what is asked, and what to do with the answer

@@ -24,12 +24,8 @@ socket and state_dir are those of the process: they take a restart."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `reload`."""
-    parser.add_argument(
-        "--wait",
-        metavar="SECONDS",
-        type=float,
-        default=20.0,
-        help="how long to wait for USPS's word on a changed secret (default 20, at most 60)",
+    orders.add_wait(
+        parser, "how long to wait for USPS's word on a changed secret (default 20, at most 60)"
     )
     orders.add_arguments(parser)
 

@@ -29,12 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which token: bearer (the default), payment or payment-NAME",
     )
     parser.add_argument("--app", metavar="NAME", help="of which app, where there are several")
-    parser.add_argument(
-        "--wait",
-        metavar="SECONDS",
-        type=float,
-        default=20.0,
-        help="how long to wait for it (default 20, at most 60); it comes all the same",
+    orders.add_wait(
+        parser, "how long to wait for it (default 20, at most 60); it comes all the same"
     )
     orders.add_arguments(parser)
 

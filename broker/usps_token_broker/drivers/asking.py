@@ -23,6 +23,7 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _READ_BYTES: Final = 64 * 1024
 _START: Final = "see `systemctl status usps-token-broker`, or start `usps-token-broker run`"
 _OTHER: Final = "say where the broker's socket is with --socket PATH"
+_OTHER_ADMIN: Final = "say where the broker's admin socket is with --admin-socket PATH"
 
 
 class AskError(Exception):
@@ -50,22 +51,31 @@ def get(
     paths: list[Path], target: str, deadline_seconds: float = DEADLINE_SECONDS
 ) -> dict[str, Any]:
     """The JSON object at this target from the first socket that exists. Raises AskError."""
-    return _ask("GET", paths, target, deadline_seconds, _REFUSED)
+    return _ask("GET", paths, target, deadline_seconds, exit_codes=_REFUSED, other=_OTHER)
 
 
 def post(
     paths: list[Path], target: str, deadline_seconds: float = DEADLINE_SECONDS
 ) -> dict[str, Any]:
     """What came of an order to the first socket that exists. Raises AskError."""
-    return _ask("POST", paths, target, deadline_seconds, _REFUSED_ORDERS)
+    return _ask(
+        "POST",
+        paths,
+        target,
+        deadline_seconds,
+        exit_codes=_REFUSED_ORDERS,
+        other=_OTHER_ADMIN,
+    )
 
 
-def _ask(
+def _ask(  # noqa: PLR0913 - what differs between looking and ordering
     method: str,
     paths: list[Path],
     target: str,
     deadline_seconds: float,
+    *,
     exit_codes: Mapping[int, int],
+    other: str,
 ) -> dict[str, Any]:
     path = _likeliest(paths)
     connection = _UnixConnection(path, deadline_seconds)
@@ -74,10 +84,10 @@ def _ask(
         response = connection.getresponse()
         body = response.read(_MOST_BYTES)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise _explained(error, path, paths) from None
+        raise _explained(error, path, paths, other) from None
     finally:
         connection.close()
-    return _understood(path, response.status, body, exit_codes)
+    return _understood(path, response.status, body, exit_codes, other)
 
 
 def follow(
@@ -98,10 +108,10 @@ def follow(
             connected = connection.sock
             response = connection.getresponse()
             if response.status != http.client.OK or not _is_stream(response):
-                _understood(path, response.status, response.read(_MOST_BYTES), _REFUSED)
+                _understood(path, response.status, response.read(_MOST_BYTES), _REFUSED, _OTHER)
                 raise _no_stream(path)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise _explained(error, path, paths) from None
+            raise _explained(error, path, paths, _OTHER) from None
         connected.settimeout(silence_seconds)
         yield from _lines(response, path)
     finally:
@@ -165,13 +175,13 @@ def _no_stream(path: Path) -> AskError:
     )
 
 
-def _explained(error: Exception, path: Path, paths: list[Path]) -> AskError:
+def _explained(error: Exception, path: Path, paths: list[Path], other: str) -> AskError:
     match error:
         case FileNotFoundError() | NotADirectoryError():
             tried = " nor at ".join(str(path) for path in paths)
             return AskError(
                 f"no broker here: there is no socket at {tried}\n"
-                f"start it with `usps-token-broker run`, or {_OTHER}",
+                f"start it with `usps-token-broker run`, or {other}",
                 EX_UNAVAILABLE,
             )
         case PermissionError():
@@ -192,26 +202,25 @@ def _explained(error: Exception, path: Path, paths: list[Path]) -> AskError:
             )
         case http.client.HTTPException() | ConnectionError():
             return AskError(
-                f"what answers on {path} is no broker, or it is just ending\n"
-                f"try again, or {_OTHER}",
+                f"what answers on {path} is no broker, or it is just ending\ntry again, or {other}",
                 EX_UNAVAILABLE,
             )
         case _:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
             return AskError(
-                f"{path} cannot be the socket of a broker ({why})\n{_OTHER}", EX_UNAVAILABLE
+                f"{path} cannot be the socket of a broker ({why})\n{other}", EX_UNAVAILABLE
             )
 
 
 def _understood(
-    path: Path, status: int, body: bytes, exit_codes: Mapping[int, int]
+    path: Path, status: int, body: bytes, exit_codes: Mapping[int, int], other: str
 ) -> dict[str, Any]:
     try:
         message = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise AskError(
             f"what answers on {path} is no broker (status {status}, and not JSON as expected)\n"
-            f"{_OTHER}",
+            f"{other}",
             EX_UNAVAILABLE,
         ) from None
     if status < http.client.BAD_REQUEST:
