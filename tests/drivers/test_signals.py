@@ -81,6 +81,28 @@ def test_a_storm_is_told_as_few_and_not_complained_about():
     assert len(told) < 100
 
 
+def test_an_order_to_end_is_told_after_more_hangups_than_a_socket_holds():
+    """While nobody listens: the loop may be busy."""
+    code, told = run("""
+        for _ in range(2000):
+            hit(signal.SIGHUP)
+            while signal.SIGHUP in signal.sigpending():
+                os.sched_yield()
+        hit(signal.SIGTERM)
+        while signal.SIGTERM in signal.sigpending():
+            os.sched_yield()
+
+        async def main():
+            async for number in stream:
+                print(number.name)
+                if number is signal.SIGTERM:
+                    break
+
+        anyio.run(main)
+    """)
+    assert (code, told[-1]) == (0, "SIGTERM")
+
+
 def test_they_do_nothing_to_the_very_end():
     """Not while asyncio closes, not after, and not while Python itself ends."""
     code, told = run("""

@@ -21,8 +21,8 @@ class SignalStream:
     """
 
     def __init__(self, numbers: Iterable[signal.Signals]) -> None:
-        self._numbers = frozenset(numbers)
-        signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        self._came = {number: threading.Event() for number in numbers}
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._came)
         self._ours, self._theirs = socket.socketpair()
         self._ours.settimeout(0)
         self._theirs.settimeout(0)
@@ -34,11 +34,16 @@ class SignalStream:
 
         while True:
             await anyio.wait_readable(self._ours)
-            for number in dict.fromkeys(self._ours.recv(4096)):
-                yield signal.Signals(number)
+            self._ours.recv(4096)
+            for number, came in self._came.items():
+                if came.is_set():
+                    came.clear()
+                    yield number
 
     def _wait(self) -> None:
         while True:
-            number = signal.sigwait(self._numbers)
-            with contextlib.suppress(BlockingIOError):  # so many are on their way already
-                self._theirs.send(bytes([number]))
+            self._came[signal.Signals(signal.sigwait(self._came))].set()
+            with contextlib.suppress(
+                BlockingIOError
+            ):  # full: it will be read, and then all is told
+                self._theirs.send(b"\0")
