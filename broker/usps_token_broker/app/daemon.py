@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +10,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from usps_token_broker.app.accounts import Accounts
+from usps_token_broker.app.announcing import Announcer
 from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.feed import Feed
 from usps_token_broker.app.fetching import Fetching, read_secret
 from usps_token_broker.app.front import Door, Front, Inside
+from usps_token_broker.app.headline import headline
 from usps_token_broker.app.keeping import Keeper
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
@@ -92,10 +94,8 @@ class Daemon:
         self._loop = Loop(broker, self._ports())
         self._usage = Usage(clock.boot, self._loop.post)
         self._usage.watched = slots_kept_active(settings)
-        self._ready = f"serving {outside.socket.path}"
-        self._reloads = Reloads(
-            self._make_reloader(accounts), outside.notifier, self._ready, self._tally
-        )
+        self._announcer = Announcer(outside.notifier, self._headline)
+        self._reloads = Reloads(self._make_reloader(accounts), self._announcer, self._tally)
         self._feed = Feed(lambda: self._door.front.status, clock.now)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
@@ -141,6 +141,12 @@ class Daemon:
     def _published(self, slot: SlotId) -> None:
         self._door.drop(slot)
         self._feed.changed(slot)
+        self._announcer.changed()
+
+    def _headline(self, remarks: Sequence[str]) -> str:
+        unsaved = self._loop.state_trouble
+        more = [*remarks, f"the state is not saved: {unsaved}"] if unsaved else remarks
+        return headline(self._loop.broker.snapshot(clock.now()), more)
 
     def _follow(self, call: Call) -> Handled:
         """A stream that goes by the rules in force, whatever they were when it began."""
@@ -162,6 +168,7 @@ class Daemon:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._obey, tasks.cancel_scope)
+            self._announcer.starting("reading the client secrets")
             self._problem = await self._read_secrets_at_first()
             if self._problem is None:
                 await self._serve(tasks)
@@ -172,6 +179,7 @@ class Daemon:
 
     async def _serve(self, tasks: TaskGroup) -> None:
         """Begin: what was saved is served at once; USPS is called once httpx is there."""
+        self._announcer.starting("reading the state of the process before")
         self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
         self._servers = [
             self._make_server(self._outside.socket, self._door.handle, Limits()),
@@ -182,7 +190,8 @@ class Daemon:
             await tasks.start(server.run)
         tasks.start_soon(self._watch, tasks.cancel_scope)
         tasks.start_soon(self._reloads.run)
-        self._outside.notifier.ready(self._ready)
+        tasks.start_soon(self._announcer.run)
+        self._announcer.ready()
         log.info("serving tokens on %s", self._outside.socket.path)
         await self._fetching.load()
 
@@ -235,7 +244,7 @@ class Daemon:
 
     async def _end(self, scope: anyio.CancelScope) -> None:
         """Answer all who wait, take in what USPS is just granting, save, and leave."""
-        self._outside.notifier.stopping("finishing what was accepted")
+        self._announcer.stopping("finishing what was accepted")
         self._loop.post(Stopped())
         self._feed.close()
         with anyio.move_on_after(GRACE_SECONDS):
@@ -244,6 +253,7 @@ class Daemon:
                 for server in self._servers:
                     tasks.start_soon(server.stop, GRACE_SECONDS)
         await self._loop.saved()
+        self._announcer.stopped(self._loop.state_trouble)
         scope.cancel()
 
     async def _watch(self, scope: anyio.CancelScope) -> None:

@@ -1,18 +1,19 @@
 """Reloads as they are ordered, by a hangup or a call, and saying how each of them went."""
 
 import logging
+from datetime import UTC, datetime
 
 import anyio
 
+from usps_token_broker.app.announcing import Announcer
 from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.reloading import Reloader
 from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.telling import invalid
 from usps_token_broker.config import ConfigError
 from usps_token_broker.drivers import clock, journal
-from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.wire.http import Reply, json_reply
-from usps_token_broker.wire.messages import encode
+from usps_token_broker.wire.messages import ReloadMessage, encode
 
 log = logging.getLogger(journal.LOGGER)
 
@@ -20,11 +21,10 @@ log = logging.getLogger(journal.LOGGER)
 class Reloads:
     """Has a reloader reload, and tells the service manager, the log, and whoever called."""
 
-    def __init__(self, reloader: Reloader, notifier: Notifier, ready: str, tally: Tally) -> None:
+    def __init__(self, reloader: Reloader, announcer: Announcer, tally: Tally) -> None:
         self._reloader = reloader
+        self._announcer = announcer
         self._tally = tally
-        self._notifier = notifier
-        self._ready = ready
         self._hung_up = anyio.Event()
 
     def hang_up(self) -> None:
@@ -43,19 +43,38 @@ class Reloads:
         return self._reload(call.query.wait)
 
     async def _reload(self, wait_seconds: float) -> Reply:
-        self._notifier.reloading(clock.monotonic_usec())
+        self._announcer.reloading()
+        result = "not reloaded: a bug or the end of the broker came between"
         try:
             message = await self._reloader.reload(wait_seconds)
+            result = _in_words(message)
             return json_reply(200, encode(message))
         except ConfigError as error:
             self._tally.reloads[False] += 1
-            _complain(error)
+            result = f"not reloaded at {_o_clock()}: {_complain(error)}"
             return invalid(error)
         finally:
-            self._notifier.ready(self._ready)
+            self._announcer.reloaded(result)
 
 
-def _complain(error: ConfigError) -> None:
-    for problem in error.problems:
-        log.error("not reloaded: %s", " ".join(str(problem).split()))
+def _in_words(message: ReloadMessage) -> str:
+    """What a person should know of it later; that all went well is said shortly."""
+    said = [f"secret of app {s.app} {s.detail}" for s in message.secrets if s.outcome == "refused"]
+    if message.left_out:
+        files = sorted({problem.file for problem in message.left_out})
+        said.append(f"left out as broken: {', '.join(files)}")
+    return "; ".join([f"reloaded at {_o_clock()}", *said])
+
+
+def _complain(error: ConfigError) -> str:
+    """Say everything in the log; what comes back is the first of it, without how to mend it."""
+    said = [str(problem) for problem in error.problems]
+    for problem in said:
+        log.error("not reloaded: %s", " ".join(problem.split()))
     log.error("the configuration before stays in force, all of it")
+    more = f", and {len(said) - 1} more" if len(said) > 1 else ""
+    return f"{said[0].splitlines()[0]}{more}; the journal says it all"
+
+
+def _o_clock() -> str:
+    return datetime.fromtimestamp(clock.now().wall, UTC).astimezone().strftime("%H:%M")

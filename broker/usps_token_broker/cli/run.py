@@ -59,6 +59,7 @@ def act(options: argparse.Namespace) -> int:
         settings = load(options.config, os.environ, uid=os.getuid())
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - several lines for a person
+        _give_up(error)
         return EX_CONFIG
     for warning in [*settings.warnings, *_remarks()]:
         log.warning("%s", warning)
@@ -68,7 +69,13 @@ def act(options: argparse.Namespace) -> int:
             return _serve(options, settings, store, owned, signals)
     except (StoreError, SocketError) as error:
         log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
+        _give_up(error)
         return EX_CANTCREAT
+
+
+def _give_up(error: Exception) -> None:
+    """The service manager shows the last it heard of a service that has failed."""
+    Notifier(os.environ).stopping(f"ended: {error}")
 
 
 def _remarks() -> Iterator[str]:
@@ -113,9 +120,11 @@ def _serve(
             await Daemon(outside).run()
         except StartError as error:
             log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
+            _give_up(error)
             code = error.exit_code
         except Exception:
             log.critical("a bug in the broker ended it; please report what follows", exc_info=True)
+            _give_up(RuntimeError("a bug in the broker; its log says where"))
             code = EX_SOFTWARE
         _end_soon(code)
         return code

@@ -34,17 +34,22 @@ class Notifier:
         """
         return None if self._watchdog_seconds is None else self._watchdog_seconds / 2
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is a manager to tell anything to."""
+        return self._address is not None
+
     def ready(self, status: str = "") -> bool:
         """Start-up or a reload is done."""
         return self._send(f"READY=1{_status_line(status)}")
 
     def status(self, text: str) -> bool:
-        """One line for `systemctl status`."""
-        return self._send(_status_line(text).lstrip("\n"))
+        """One line for `systemctl status`. It does not wait for a busy manager."""
+        return self._send(_status_line(text).lstrip("\n"), patience_seconds=0)
 
-    def reloading(self, monotonic_usec: int) -> bool:
+    def reloading(self, monotonic_usec: int, status: str = "") -> bool:
         """A reload begins; `ready` ends it. Wants CLOCK_MONOTONIC in microseconds."""
-        return self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_usec}")
+        return self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_usec}{_status_line(status)}")
 
     def stopping(self, status: str = "") -> bool:
         """The end has begun."""
@@ -58,12 +63,12 @@ class Notifier:
         """Which process is the service."""
         return self._send(f"MAINPID={pid}")
 
-    def _send(self, message: str) -> bool:
+    def _send(self, message: str, patience_seconds: float = _PATIENCE_SECONDS) -> bool:
         if self._address is None or not message:
             return False
         with contextlib.suppress(OSError, ValueError):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as outgoing:
-                outgoing.settimeout(_PATIENCE_SECONDS)
+                outgoing.settimeout(patience_seconds)
                 outgoing.sendto(message.encode("utf-8", "replace"), self._address)
             return True
         return False
