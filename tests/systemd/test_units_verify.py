@@ -52,8 +52,8 @@ def service():
 def copies(tmp_path):
     """The units, with a program that exists on every machine in place of ours."""
     text = SERVICE.read_text()
-    text, count = re.subn(r"^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.MULTILINE)
-    assert count == 1
+    text, count = re.subn(r"^(Exec\w+)=.*", r"\1=/bin/true", text, flags=re.MULTILINE)
+    assert count == 2
     (tmp_path / SERVICE.name).write_text(text)
     (tmp_path / SOCKET.name).write_text(SOCKET.read_text())
     return tmp_path
