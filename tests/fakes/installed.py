@@ -22,6 +22,9 @@ PYTHON: Final = f"{PLACE}/bin/python"
 CONFIG: Final = "/etc/usps-token-broker/broker.toml"
 SECRET: Final = "/etc/usps-token-broker/client-secret"
 BROKER_SOCKET: Final = "/run/usps-token-broker/broker.sock"
+ADMIN_SOCKET: Final = "/run/usps-token-broker-state/admin.sock"
+USER: Final = "usps-token-broker"
+LOUD: Final = CHECKOUT / "tests" / "fakes" / "loud_broker.py"
 STATE: Final = "/run/usps-token-broker-state"
 USPS_PORT: Final = 8000
 GOOD_SECRET: Final = "demo-client-secret"
@@ -99,8 +102,30 @@ class Installed:
         self.machine.write(CONFIG, _CONFIG.format(port=USPS_PORT, app=app, secret=secret))
 
     def write_secret(self, secret: str) -> None:
-        """The client secret: root's own file."""
+        """The client secret: root's own file, or the broker's where that reads it itself."""
         self.machine.write(SECRET, f"{secret}\n", 0o600)
+        if "file =" in self.machine.path(CONFIG).read_text():
+            self.machine.run("chown", USER, SECRET)
+
+    def use_secret_file(self) -> None:
+        """The secret as a file of the broker's user, without a credential."""
+        self.drop_in("[Service]\nLoadCredential=\n", name="secret")
+        self.configure(secret=f'{{ file = "{SECRET}" }}')
+        self.write_secret(GOOD_SECRET)
+
+    def use_loud_broker(self, breaks: str, lines: str = "") -> None:
+        """A broker that has every log turned up and breaks so (tests/fakes/loud_broker.py)."""
+        self.machine.write("/opt/loud/loud_broker.py", LOUD.read_bytes())
+        self.drop_in(
+            f"[Service]\nExecStart=\nExecStart={PYTHON} -m loud_broker run\n"
+            f"Environment=PYTHONPATH=/opt/loud LOUD_BROKER_BREAKS={breaks}\n{lines}\n",
+            name="loud",
+        )
+
+    def as_shipped(self, name: str) -> None:
+        """Take a drop-in away."""
+        self.machine.path(f"/etc/systemd/system/{SERVICE}.d/{name}.conf").unlink()
+        self.systemctl("daemon-reload")
 
     def start(self) -> None:
         """Both units, as `systemctl enable --now` does."""
@@ -124,16 +149,23 @@ class Installed:
     def _usps(self) -> str:
         return f"http://127.0.0.1:{USPS_PORT}"
 
-    def usps(self, method: str, path: str, body: object = None) -> Any:
+    def usps(self, method: str, path: str, text: str | None = None) -> Any:
         """One call of its controls."""
-        content = [] if body is None else ["-H", "Content-Type: application/json", "--data", "@-"]
-        asked = ["curl", "-sSf", "-X", method, *content, f"{self._usps}{path}"]
-        text = None if body is None else json.dumps(body)
+        content = [] if text is None else ["--data-binary", "@-"]
+        asked = ["curl", "-sSf", "-X", method, *content, f"{self._usps}/sim/{path}"]
         return json.loads(self.machine.run(*asked, text=text).stdout)
+
+    def usps_breaks(self, fault: str) -> None:
+        """From now on it has this fault, as `usps-token-broker simulate --help` writes it."""
+        self.usps("POST", "faults", fault)
+
+    def usps_mends(self) -> None:
+        """It has no fault."""
+        self.usps("DELETE", "faults")
 
     def calls(self) -> tuple[int, ...]:
         """How many calls each of the two endpoints has seen."""
-        seen = self.usps("GET", "/sim/calls")["by_endpoint"]
+        seen = self.usps("GET", "calls")["by_endpoint"]
         return tuple(seen[endpoint]["total"] for endpoint in ENDPOINTS)
 
     # -- what is seen of it -----------------------------------------------------------------------
@@ -189,6 +221,10 @@ class Installed:
         answers = [self.ask(f"/v1/tokens/{slot}?wait=20") for slot in SLOTS]
         assert [status for status, _ in answers] == [200, 200], answers
         return [body["token"] for _, body in answers]
+
+    def renew(self, slot: str = "bearer", wait_seconds: int = 20) -> None:
+        """Have another token fetched, and wait that long for it."""
+        self.ask(f"/v1/tokens/{slot}/renewals?wait={wait_seconds}", ADMIN_SOCKET, "POST")
 
     def curl(self, target: str, user: str | None = None, *options: str) -> str:
         """What curl prints inside, as a user of the machine."""

@@ -14,7 +14,7 @@ from usps_token_broker.app import accounts
 from usps_token_broker.cli import main
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.commands import Command
-from usps_token_broker.core.events import Event, Granted
+from usps_token_broker.core.events import Event, Granted, RenewalOrdered
 from usps_token_broker.core.values import Now
 from usps_token_broker.drivers import journal
 from usps_token_broker.drivers.store import Store
@@ -47,7 +47,18 @@ def hang(*_: object, **__: object) -> NoReturn:
     raise AssertionError
 
 
+def hang_at_an_order() -> None:
+    """As an endless loop in the core would do it, once somebody orders a renewal."""
+    sane = Broker.handle
+
+    def handle(self: Broker, event: Event, now: Now) -> list[Command]:
+        return hang() if isinstance(event, RenewalOrdered) else sane(self, event, now)
+
+    Broker.handle = handle  # type: ignore[method-assign]
+
+
 TROUBLES: dict[str, Callable[[], None]] = {
+    "core": hang_at_an_order,
     "grant": break_at_the_first_grant,
     "save": lambda: setattr(Store, "save", hang),
     "load": lambda: setattr(Store, "load", hang),
