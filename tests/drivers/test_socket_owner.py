@@ -1,5 +1,6 @@
 """Owning the path of a socket."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -420,3 +421,17 @@ def test_nothing_is_inherited(environment):
     kept = {**given, **environment, "HOME": "/"}
     assert inherited(kept) == {}
     assert kept == {"HOME": "/"}
+
+
+def test_adopted_socket_that_others_could_replace_is_refused(directory, passed):
+    """A service manager takes a directory as it finds it; who may write there could pose as us."""
+    directory.chmod(0o777)
+    with pytest.raises(SocketError, match="others can put a socket of theirs in its place"):
+        OwnedSocket.adopt(passed[0])
+
+
+def test_the_remedy_for_a_stolen_socket_is_its_unit_where_that_made_it(directory, passed):
+    """Another start of the service takes over the same socket, which nobody finds."""
+    assert "usps-token-broker.socket" in OwnedSocket.adopt(passed[0]).remedy
+    with contextlib.closing(OwnedSocket.bind(directory / "own")) as bound:
+        assert bound.remedy == "start the broker again"

@@ -7,11 +7,14 @@ import http.client
 import json
 import re
 import socket
+from pathlib import Path
 from typing import Any, Final
 
 from machine import Machine
 from machine_program import CHECKOUT, PLACE
 from processes import until
+
+from usps_token_broker.drivers import clock
 
 UNITS: Final = CHECKOUT / "systemd"
 SERVICE: Final = "usps-token-broker.service"
@@ -21,6 +24,7 @@ CLIENT: Final = f"{PLACE}/bin/usps-token"
 PYTHON: Final = f"{PLACE}/bin/python"
 CONFIG: Final = "/etc/usps-token-broker/broker.toml"
 SECRET: Final = "/etc/usps-token-broker/client-secret"
+SEALED: Final = f"{SECRET}.cred"
 BROKER_SOCKET: Final = "/run/usps-token-broker/broker.sock"
 ADMIN_SOCKET: Final = "/run/usps-token-broker-state/admin.sock"
 USER: Final = "usps-token-broker"
@@ -70,6 +74,8 @@ class Installed:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self._usps_options: tuple[str, ...] | None = None
+        self._journal_from: tuple[str, ...] = ()
         machine.write("/etc/sysusers.d/people.conf", _PEOPLE)
         for path in (UNITS / "sysusers.d").iterdir():
             machine.write(f"/usr/lib/sysusers.d/{path.name}", path.read_bytes())
@@ -79,6 +85,22 @@ class Installed:
         self.configure()
         self.write_secret(GOOD_SECRET)
         self.systemctl("daemon-reload")
+
+    def begin_anew(self) -> None:
+        """As it was when it had just been installed, with a USPS that has seen no call."""
+        self.systemctl("stop", SERVICE, SOCKET, check=False)
+        self.systemctl("reset-failed", check=False)
+        traces = (STATE, str(Path(BROKER_SOCKET).parent), "/opt/loud", "/tmp/stop", SEALED)
+        self.machine.run("rm", "-rf", *traces, f"/etc/systemd/system/{SOCKET}.d")
+        self.as_shipped()
+        self.configure()
+        self.write_secret(GOOD_SECRET)
+        if self._usps_options == () and self.show("ActiveState", unit="usps.service") == "active":
+            self.usps_mends()
+            self.usps("POST", "reset")
+        else:
+            self.start_usps()
+        self._journal_from = (f"--since=@{clock.now().wall:.6f}",)
 
     # -- what an administrator does ---------------------------------------------------------------
 
@@ -122,9 +144,9 @@ class Installed:
             name="loud",
         )
 
-    def as_shipped(self, name: str) -> None:
-        """Take a drop-in away."""
-        self.machine.path(f"/etc/systemd/system/{SERVICE}.d/{name}.conf").unlink()
+    def as_shipped(self) -> None:
+        """Take all drop-ins away."""
+        self.machine.run("rm", "-rf", f"/etc/systemd/system/{SERVICE}.d")
         self.systemctl("daemon-reload")
 
     def start(self) -> None:
@@ -135,6 +157,7 @@ class Installed:
 
     def start_usps(self, *options: str) -> None:
         """It listens once this returns."""
+        self._usps_options = options
         text = _USPS.format(program=PROGRAM, port=USPS_PORT, options=" ".join(options))
         self.unit("usps.service", text)
         self.systemctl("daemon-reload")
@@ -196,10 +219,18 @@ class Installed:
         """Wait until a unit is `active`, `failed`, …"""
         until(lambda: self.show("ActiveState", unit=unit) == state, self.journal)
 
+    def journalctl(self, *options: str) -> str:
+        """What the journal has since this test began."""
+        return self.machine.run("journalctl", *self._journal_from, *options).stdout
+
     def journal(self, unit: str = SERVICE) -> str:
         """What the journal has of a unit, what systemd says of it included."""
         self.machine.run("journalctl", "--sync")
-        return self.machine.run("journalctl", "-o", "cat", "-u", unit).stdout
+        return self.journalctl("-o", "cat", "-u", unit)
+
+    def until_journal(self, pattern: str) -> None:
+        """Wait until the journal has a line of this pattern."""
+        until(lambda: re.search(pattern, self.journal()), self.journal)
 
     # -- what workers do --------------------------------------------------------------------------
 

@@ -24,19 +24,18 @@ def program():
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def machine(program):
-    """A machine of the test's own, in which the program is where the units have it."""
+@pytest.fixture(scope="module")
+def house(program):
+    """A machine for the tests of one file, with the broker installed."""
     with Machine({PLACE: program}) as machine:
-        yield machine
+        yield Installed(machine)
 
 
 @pytest.fixture
-def installed(machine):
-    """The broker installed, not started, and a USPS with lives of eight hours."""
-    installed = Installed(machine)
-    installed.start_usps()
-    return installed
+def installed(house):
+    """The broker as just installed, not started, and a USPS with lives of eight hours."""
+    house.begin_anew()
+    return house
 
 
 @pytest.fixture

@@ -268,8 +268,8 @@ class Daemon:
             if not owned.still_ours():
                 self._problem = StartError(
                     f"the socket {owned.path} was removed or replaced by somebody else, so no "
-                    "client finds the broker any more; its tokens are kept. Start the broker "
-                    "again, and find out what cleans that directory",
+                    "client finds the broker any more; its tokens are kept. Find out what cleans "
+                    f"that directory, and {owned.remedy}",
                     _EX_TEMPFAIL,
                 )
                 await self._end(scope)

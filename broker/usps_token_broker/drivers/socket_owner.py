@@ -78,8 +78,21 @@ class OwnedSocket:
 
     @classmethod
     def adopt(cls, listener: socket.socket) -> Self:
-        """Takes over a socket that the service manager listens with. Its path is not ours."""
-        return cls(listener, Path(os.fsdecode(listener.getsockname())), unlinks=False)
+        """Takes over a socket that the service manager listens with. Its path is not ours.
+
+        Raises SocketError when somebody else could put another socket in its place.
+        """
+        path = Path(os.fsdecode(listener.getsockname()))
+        if path.is_absolute():  # an abstract name lies in no directory
+            _judge_directory(path.parent, DIRECTORY_MODE)
+        return cls(listener, path, unlinks=False)
+
+    @property
+    def remedy(self) -> str:
+        """What makes clients find it again once it was stolen."""
+        if self._unlinks:
+            return "start the broker again"
+        return "restart its socket unit (systemctl restart usps-token-broker.socket)"
 
     def still_ours(self) -> bool:
         """Whether clients that use the path still come to us."""
@@ -166,7 +179,17 @@ def _prepare_directory(directory: Path, mode: int) -> None:
             f"make it, with mode {mode:04o} and owned by uid {os.geteuid()},"
             " or choose another path for the socket",
         ) from error
-    found = directory.stat()
+    _judge_directory(directory, mode)
+
+
+def _judge_directory(directory: Path, mode: int) -> None:
+    try:
+        found = directory.stat()
+    except OSError as error:
+        raise SocketError(
+            f"cannot look at the directory {directory}: {error.strerror}",
+            "make it, or choose another path for the socket",
+        ) from error
     if not stat.S_ISDIR(found.st_mode):
         raise SocketError(f"{directory} is not a directory", "choose another path for the socket")
     if found.st_uid not in (0, os.geteuid()):
