@@ -6,7 +6,7 @@ The client secret and the tokens are recognisable, and USPS quotes them in all t
 import json
 import signal
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,9 @@ def story():
         home.wait_for_socket(broker)
         said = list(live(home, usps))
         proc = Path(f"/proc/{broker.process.pid}")
-        said += [(proc / name).read_bytes() for name in ("cmdline", "environ")]
+        said.append((proc / "cmdline").read_bytes())
+        with suppress(PermissionError):  # as whoever is not root finds it: better still
+            said.append((proc / "environ").read_bytes())
         children = "".join(path.read_text() for path in proc.glob("task/*/children"))
         shape = look_around(home.folder)
         broker.kill(signal.SIGTERM)

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 from processes import DEADLINE_SECONDS, Home, until
@@ -164,7 +163,7 @@ def test_followers_that_left_are_forgotten(home):
     """Many come and go, one after another; more than may stay at once."""
     with home.broker() as broker:
         home.token()
-        descriptors = Path(f"/proc/{broker.process.pid}/fd")
+        descriptors = broker.proc("fd")
         before = len([*descriptors.iterdir()])
         for _ in range(20):
             with by_curl(home) as curl:

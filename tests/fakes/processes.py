@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+import pytest
+
 from usps_token_broker.drivers import clock
 
 T = TypeVar("T")
@@ -90,6 +92,12 @@ class Process:
         text = self.log.read().decode("utf-8", "replace")
         self.log.seek(position)
         return text
+
+    def proc(self, name: str) -> Path:
+        """A file of it in /proc, of those that the kernel shows to root alone."""
+        if os.geteuid() != 0:
+            pytest.skip("only root can look into a broker")
+        return Path(f"/proc/{self.process.pid}/{name}")
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """Send a signal and wait for the end; its exit code."""

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from usps_token_broker.cli import paths
 from usps_token_broker.config import ConfigError, Settings, load
-from usps_token_broker.drivers import journal
+from usps_token_broker.drivers import journal, memory
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import is_known
 from usps_token_broker.drivers.signals import SignalStream
@@ -54,7 +54,7 @@ def act(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     journal.start(os.environ)
     os.umask(0o077)
-    _leave_no_core()
+    memory.keep_private()
     try:
         settings = load(options.config, os.environ, uid=os.getuid())
     except ConfigError as error:
@@ -137,14 +137,6 @@ def _end_soon(code: int) -> None:
     end = threading.Timer(END_SECONDS, os._exit, [code])
     end.daemon = True
     end.start()
-
-
-def _leave_no_core() -> None:
-    """Tokens live in our memory. The filter holds for handlers that ignore the limit (core(5))."""
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
 
 
 def _raised_descriptor_limit() -> int:
