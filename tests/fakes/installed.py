@@ -59,6 +59,7 @@ g labels 2002
 u ann 2011 "worker in shop"
 u lou 2012 "worker in shop and labels"
 u eve 2013 "nobody's worker"
+u dev 2014 "developer" /home/dev /bin/sh
 m ann shop
 m lou shop
 m lou labels
@@ -118,10 +119,13 @@ class Installed:
         self.systemctl("daemon-reload")
 
     def configure(
-        self, app: str = "", secret: str = '{ credential = "usps-client-secret" }'
+        self,
+        app: str = "",
+        secret: str = '{ credential = "usps-client-secret" }',
+        place: str = CONFIG,
     ) -> None:
         """The configuration, with these lines for the app."""
-        self.machine.write(CONFIG, _CONFIG.format(port=USPS_PORT, app=app, secret=secret))
+        self.machine.write(place, _CONFIG.format(port=USPS_PORT, app=app, secret=secret))
 
     def write_secret(self, secret: str) -> None:
         """The client secret: root's own file, or the broker's where that reads it itself."""
