@@ -234,3 +234,15 @@ async def test_several_may_wait_for_the_core_at_once():
             await shop.loop.until(lambda: False, 0)
             await shop.loop.renew(BEARER_SLOT, 10)
     assert max(woken) < 10
+
+
+async def test_who_waits_for_the_core_is_let_go_when_it_stops():
+    """Nothing comes any more; the end of the daemon must not wait for them."""
+    async with running() as shop:
+        await shop.ask(BEARER_SLOT)
+        begin = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(shop.loop.until, lambda: False, 60)
+            await anyio.sleep(1)
+            shop.loop.post(Stopped())
+    assert anyio.current_time() - begin == pytest.approx(1)

@@ -205,6 +205,22 @@ def test_who_leaves_before_a_secret_is_proved_leaves_a_reload_that_is_told(shop,
     assert b'reloads_total{result="applied"} 1.0' in shop.get("/metrics")[2]
 
 
+def test_who_waits_for_a_proof_when_the_broker_ends_is_told_how_far_it_got():
+    """The reload is in force, so that is the answer; and the end is not held up."""
+    with Usps() as usps:
+        home = Home(usps.base_url)
+        with home.broker() as broker:
+            home.token()
+            usps.kill()
+            home.write_secret("another-secret")
+            options = ("reload", "--config", str(home.config), "--wait", "60")
+            with Process("usps_token_broker", *options) as asking:
+                until(lambda: home.slot()["phase"] == "waiting", broker.errors)
+                assert broker.kill(signal.SIGTERM) == 0
+                assert asking.first_line().startswith(b"app default: not proved yet: ")
+        home.remove()
+
+
 # -- by signal, and by whom ----------------------------------------------------------------------
 
 

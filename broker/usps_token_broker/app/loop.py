@@ -220,9 +220,9 @@ class Loop:
         return await self._put(ask, RenewalOrdered(ask, slot, give_up_at))
 
     async def until(self, condition: Callable[[], bool], patience_seconds: float) -> None:
-        """Wait for something about the core to become so, but no longer than that."""
+        """Wait for something about the core to become so; no longer than that, nor than it runs."""
         with anyio.move_on_after(patience_seconds):
-            while not condition():
+            while not (condition() or self.broker.stopped):
                 if self._turned.is_set():  # else others wait for this one already
                     self._turned = anyio.Event()
                 await self._turned.wait()

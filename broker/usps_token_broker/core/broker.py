@@ -270,6 +270,11 @@ class Broker:
         """The fingerprint of each app's client secret, by the app's name."""
         return {slot.id.app: slot.basis for slot in self._slots.values() if slot.id.is_bearer}
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it heard `Stopped`: nothing is begun any more."""
+        return self._stopped
+
     def waiting(self) -> int:
         """How many callers wait."""
         return len(self._callers.room)
