@@ -117,6 +117,18 @@ def test_a_shell_that_cannot_print_by_itself_is_refused(environment, broker):
     assert broker.requests == []
 
 
+@pytest.mark.parametrize("argv", [["bearer"], ["payment", "--json"], ["exec", "--", "true"]])
+def test_a_shell_that_traces_shows_no_token(environment, argv):
+    """Nor one that shows what it reads: in bash both are inherited, and CI keeps what is shown."""
+    if missing("bash"):
+        pytest.skip(f"there is no {missing('bash')}")
+    inherited = {**environment, "SHELLOPTS": "allexport:verbose:xtrace"}
+    done = run("bash", argv, inherited)
+    assert done.status == 0
+    for secret in SECRETS:
+        assert secret not in done.err
+
+
 def test_static_tokens_are_in_no_arguments_either(shell, tmp_path):
     """They come from the environment, and stay out of every command line."""
     log = tmp_path / "log"
