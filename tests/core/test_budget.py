@@ -155,7 +155,7 @@ def test_a_retry_that_never_reached_usps_gives_its_share_back():
     busy = window(*(float(at) for at in range(22)), limit=30)
     for at in range(23, 30):
         busy.charge(float(at), is_retry=True)
-        busy.refund(float(at))
+        busy.refund(float(at), is_retry=True)
     assert busy.ready_at(RETRY, 100.0) == 100.0
     assert not busy.retried_at
 
@@ -177,6 +177,16 @@ def test_a_call_that_never_reached_usps_is_forgotten():
     charged = window(10.0, 20.0)
     charged.refund(10.0)
     assert charged.used(30.0) == 1
+
+
+def test_a_refund_of_a_first_attempt_leaves_the_share_of_retries_alone():
+    """One of each was charged at the same instant."""
+    charged = window()
+    charged.charge(10.0)
+    charged.charge(10.0, is_retry=True)
+    charged.refund(10.0)
+    assert charged.used(30.0) == 1
+    assert [*charged.retried_at] == [10.0]
 
 
 def test_a_refund_of_a_call_that_has_slid_out_is_nothing():

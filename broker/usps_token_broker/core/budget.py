@@ -128,9 +128,9 @@ class HourWindow:
         """Let nothing be sent before then."""
         self.floor_at = max(self.floor_at, until_at)
 
-    def refund(self, charged_at: float) -> None:
-        """Forget a call that never reached USPS."""
-        for calls in (self.sent_at, self.retried_at):
+    def refund(self, charged_at: float, *, is_retry: bool = False) -> None:
+        """Forget a call that never reached USPS; others may have been charged at that instant."""
+        for calls in (self.sent_at, self.retried_at) if is_retry else (self.sent_at,):
             if charged_at in calls:
                 calls.remove(charged_at)
 

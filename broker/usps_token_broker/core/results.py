@@ -70,7 +70,7 @@ class Results:
     def _ended(self, slot: Slot, failure: Failure, draw: float, now: Now) -> list[Note]:
         window = self.planner.window(slot.id)
         if failure.kind is FailureKind.UNREACHED:
-            window.refund(slot.charged_at)
+            window.refund(slot.charged_at, is_retry=slot.cause is Cause.RETRY)
         window.hold(now.boot + schedule.obeyed_retry_after(failure.retry_after_seconds))
         asked_with = failure.asked_with or slot.asked_with
         was_proof = slot.cause is Cause.PROOF
