@@ -6,6 +6,7 @@ wherever it is met; here what is in the table and nobody can meet fails.
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import anyio
 import documented
@@ -46,7 +47,7 @@ async def ask(broker, name, query="", *, slot="bearer", headers=(), who=ADMIN, *
     """One call of this operation, over the socket that serves it."""
     operation = BY_NAME[name]
     target = operation.path.format(slot=slot) + query
-    body = json.dumps({"status": 404, **report}).encode() if operation.body else b""
+    body = json.dumps({"status": 404} | report).encode() if operation.body else b""
     return await broker.ask(
         operation.method, target, dict(headers), body, who, admin=operation.admin or who is ADMIN
     )
@@ -157,11 +158,14 @@ async def restarting(broker, name):
     answers = []
 
     async def wait():
-        answers.append(await ask(broker, name, "?wait=60"))
+        report = {"status": 401, "path": "/a", "serials": {"bearer": 1}}
+        answers.append(await ask(broker, name, "?wait=60", **report))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         await anyio.sleep(1)
+        if name == "reportAnswer":  # the end of the broker is an outcome there
+            broker.reload(replace(app(), base_url="https://other.example", host="other.example"))
         broker.loop.post(Stopped())
     return answers[0]
 

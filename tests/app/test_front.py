@@ -133,6 +133,27 @@ async def test_who_reported_a_token_and_may_use_the_broker_for_others_is_told_wh
     assert "default/payment" in answers[0].json["detail"]
 
 
+async def test_who_reported_a_token_of_a_host_gets_none_of_another():
+    """It would send it to the host that it called before."""
+    async with open_interface() as broker:
+        serials = {"bearer": (await broker.token())["serial"]}
+        await anyio.sleep(3600)
+        broker.usps.latency_seconds = 5.0
+        root, answers = peer(ADMIN), []
+        body = json.dumps({**REFUSED, "serials": serials}).encode()
+
+        async def report():
+            answers.append(await ask(broker, root, "/v1/answers", "POST", body))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(report)
+            await anyio.sleep(1)
+            host = "apis-tem.usps.com"
+            broker.reload(replace(app(), base_url=f"https://{host}", host=host))
+    assert (answers[0].status, answers[0].code) == (503, "restarting")
+    assert b"token-default" not in answers[0].body
+
+
 async def test_who_waits_through_a_reload_gets_the_token():
     """One that changes nothing for it is not noticed."""
     async with open_interface() as broker:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from usps_token_broker.app import forbidding
+from usps_token_broker.app import forbidding, problems
 from usps_token_broker.app.access import Access, AccessTable
 from usps_token_broker.app.admin import Admin
 from usps_token_broker.app.answers import Answers
@@ -89,6 +89,7 @@ class Front:
         self._inside = inside
         loop, clock = inside.loop, inside.clock
         infos = {app.name: AppInfo(app.name, app.host, app.base_url) for app in settings.apps}
+        self._infos = infos
         self.table = AccessTable(settings.apps, inside.own_uid)
         self.shelf = Shelf(loop.broker, infos, clock, inside.used)
         self.forbidding = Forbidding(self.table.rules, inside.user_name, inside.group_name)
@@ -158,4 +159,13 @@ class Front:
             return await handled if isinstance(handled, Awaitable) else handled
 
         self._reading.retire(again)
-        self._answers.retire(lambda access, slots: in_force().refuse(access, slots))
+        self._answers.retire(lambda access, slots: self._refuse_after(in_force(), access, slots))
+
+    def _refuse_after(
+        self, front: "Front", access: Access, slots: tuple[SlotId, ...]
+    ) -> Refused | None:
+        """Why who reported under this front may not have what the front in force would give."""
+        app = slots[0].app
+        if front._infos.get(app) not in {None, self._infos[app]}:  # noqa: SLF001 - of the same class
+            return problems.moved(app)
+        return front.refuse(access, slots)

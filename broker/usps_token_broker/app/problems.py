@@ -77,6 +77,15 @@ def no_app(access: Access, name: str | None) -> Reply:
     )
 
 
+def moved(app: str) -> Reply:
+    """A reload sent the app to another host while somebody waited for tokens of the one before."""
+    return problem(
+        Code.RESTARTING,
+        f"app {app} was moved to another host while this report waited",
+        "take headers anew, with the host they are for: GET /v1/headers",
+    )
+
+
 def no_slot(access: Access, app: str, name: str) -> Reply:
     """The peer named a slot that is not there (as far as it may know)."""
     mine = ", ".join(access.slot_names(app))

@@ -56,7 +56,7 @@ def admin_candidates(
     if options.admin_socket is not None:
         return [options.admin_socket]
     directories = [*_configured_state(options.config, environ), SYSTEM_STATE]
-    if environ.get("XDG_RUNTIME_DIR"):
+    if environ.get("XDG_RUNTIME_DIR", "").startswith("/"):
         directories.append(Path(environ["XDG_RUNTIME_DIR"], SYSTEM_STATE.name))
     return [directory / ADMIN_SOCKET for directory in dict.fromkeys(directories)]
 

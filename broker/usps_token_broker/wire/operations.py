@@ -141,7 +141,7 @@ OPERATIONS: Final = (
                 messages.VerdictMessage,
             ),
         ),
-        _NAMED,
+        _NAMED | {Code.RESTARTING},
         (keys.APP, keys.WAIT),
         messages.AnswerReport,
     ),
