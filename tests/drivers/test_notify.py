@@ -34,6 +34,7 @@ def notifier(receiving, **more):
         (lambda n: n.ready("2 tokens"), "READY=1\nSTATUS=2 tokens"),
         (lambda n: n.status("fetching"), "STATUS=fetching"),
         (lambda n: n.reloading(1234567), "RELOADING=1\nMONOTONIC_USEC=1234567"),
+        (lambda n: n.reloading(7, "wait"), "RELOADING=1\nMONOTONIC_USEC=7\nSTATUS=wait"),
         (lambda n: n.stopping(), "STOPPING=1"),
         (lambda n: n.stopping("bye"), "STOPPING=1\nSTATUS=bye"),
         (lambda n: n.watchdog(), "WATCHDOG=1"),
@@ -82,6 +83,7 @@ def test_without_a_manager_nothing_happens(named):
     """No manager, or one that cannot be reached, is silence and never an exception."""
     quiet = Notifier({} if named is None else {"NOTIFY_SOCKET": named})
     assert quiet.ready() is False
+    assert quiet.status("x") is False
     assert quiet.watchdog() is False
 
 
@@ -123,3 +125,10 @@ def test_address_is_read_once(manager):
     environment.clear()
     assert early.ready()
     assert Path(manager.getsockname()).is_socket()
+
+
+def test_whether_anybody_listens(manager):
+    """Where nobody does, no words need to be made."""
+    assert notifier(manager).is_heard
+    assert not Notifier({}).is_heard
+    assert not Notifier({"NOTIFY_SOCKET": "vsock:2:1234"}).is_heard

@@ -71,15 +71,15 @@ class Machine:
 
     def __init__(self, binds: Mapping[str, Path] | None = None) -> None:
         self._binds = dict(binds or {})
-        self._folder = Path()
+        self.folder = Path()
         self._keeper: subprocess.Popen[bytes] | None = None
         self._init = 0
 
     def __enter__(self) -> Self:
-        self._folder = Path(tempfile.mkdtemp(prefix="utb-machine-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="utb-machine-"))
         binds = [part for at, what in self._binds.items() for part in ("bind", str(what), at)]
         self._keeper = subprocess.Popen(
-            [*_UNSHARED, "sh", str(BOOT), str(self._folder), *binds],
+            [*_UNSHARED, "sh", str(BOOT), str(self.folder), *binds],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # A Ctrl-C at the test is not for it: it ends when we do, and tidies up first.
@@ -105,7 +105,6 @@ class Machine:
             assert pipe is not None
             pipe.close()
         keeper.wait(RUN_SECONDS)
-        self._folder.rmdir()
 
     def _wait_for_boot(self, keeper: subprocess.Popen[bytes]) -> None:
         assert keeper.stdout is not None
@@ -122,6 +121,11 @@ class Machine:
                 return
             select.select([], [], [], 0.01)
         raise AssertionError(f"the machine did not boot; exit code {keeper.poll()}")
+
+    @property
+    def keeper_pid(self) -> int:
+        """The process that ends the machine once this one is gone, and tidies up after it."""
+        return 0 if self._keeper is None else self._keeper.pid
 
     def path(self, inside: str) -> Path:
         """A path of the machine, for those outside."""

@@ -50,6 +50,9 @@ outside() {
     [ -d "$group" ] || break
     sleep 0.02 # the last of its processes are still on their way out
   done
+  cd /
+  umount -l "$folder"
+  rmdir "$folder"
 }
 
 # Empty ones only: the kernel keeps those in which anything runs.

@@ -37,7 +37,7 @@ class Desk:
 def desk(installed):
     """The units where the first lines of the service say, and a configuration of the user's own."""
     machine = installed.machine
-    installed.systemctl("stop", MANAGER, check=False)
+    installed.systemctl("stop", MANAGER, "user-runtime-dir@2014.service", check=False)
     machine.run("rm", "-rf", HOME)
     for path in (UNITS / "user").iterdir():
         machine.write(f"{MINE}/systemd/user/{path.name}", path.read_bytes())
