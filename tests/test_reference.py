@@ -10,8 +10,8 @@ import pytest
 from usps_token_broker import cli
 from usps_token_broker.config import AppSettings, ConfigError, SlotSettings, load
 from usps_token_broker.config.environment import VARIABLES
-from usps_token_broker.wire.http import STATUS
 from usps_token_broker.wire.operations import OPERATIONS
+from usps_token_broker.wire.problems import STATUS
 from usps_token_client import _arguments, _exits, _running, _settings
 
 ROOT = Path(__file__).parent.parent

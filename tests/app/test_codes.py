@@ -10,7 +10,7 @@ from usps_token_broker.app.forbidding import Forbidding
 from usps_token_broker.core.events import Stopped
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.drivers.server import Limits
-from usps_token_broker.wire.http import STATUS
+from usps_token_broker.wire.problems import STATUS
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from virtual import DOWN, HOUR
 
 from usps_token_broker.app.queries import Query
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.wire.http import Streamed
+from usps_token_broker.wire.replies import Streamed
 
 pytestmark = pytest.mark.anyio
 

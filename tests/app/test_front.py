@@ -8,7 +8,8 @@ import pytest
 from interface import ADMIN, ALICE, BOB, LABELS, SHOP, STRANGER, answer_of, app, open_interface
 
 from usps_token_broker.drivers.peers import Peer
-from usps_token_broker.wire.http import Reply, Request
+from usps_token_broker.wire.replies import Reply
+from usps_token_broker.wire.requests import Request
 
 pytestmark = pytest.mark.anyio
 

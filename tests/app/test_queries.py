@@ -5,8 +5,8 @@ import pytest
 from usps_token_broker.app import queries
 from usps_token_broker.config.apps import _BUFFER
 from usps_token_broker.wire import keys
-from usps_token_broker.wire.http import BadRequestError
 from usps_token_broker.wire.operations import OPERATIONS
+from usps_token_broker.wire.problems import BadRequestError
 
 SPANS = [
     pytest.param(operation, key, id=f"{operation.name}-{key.name}")

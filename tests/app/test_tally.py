@@ -4,7 +4,7 @@ import pytest
 
 from usps_token_broker.app.tally import Durations, Tally
 from usps_token_broker.drivers.server.replies import discard
-from usps_token_broker.wire.http import Reply
+from usps_token_broker.wire.replies import Reply
 
 pytestmark = pytest.mark.anyio
 

@@ -94,14 +94,18 @@ def test_it_writes_units_user_and_example(install, root):
 
 
 def test_the_service_starts_the_program_that_was_named(install, root):
-    """In one Exec line; the rest is the shipped text."""
+    """In the Exec lines; the rest is the shipped text."""
     install("--program", "/srv/a b/bin/usps-token-broker")
     lines = (root / SERVICE).read_text().splitlines()
-    assert [line for line in lines if line.startswith("ExecStart=")] == [
-        'ExecStart="/srv/a b/bin/usps-token-broker" run'
+    assert [line for line in lines if line.startswith("Exec")] == [
+        'ExecStart="/srv/a b/bin/usps-token-broker" run',
+        'ExecReload="/srv/a b/bin/usps-token-broker" reload',
     ]
     text = shipped.read(for_user=False).units["usps-token-broker.service"]
-    assert set(text.splitlines()) - set(lines) == {f"ExecStart={PROGRAM} run"}
+    assert set(text.splitlines()) - set(lines) == {
+        f"ExecStart={PROGRAM} run",
+        f"ExecReload={PROGRAM} reload",
+    }
 
 
 def test_without_a_name_it_is_the_program_that_was_called(command, root):

@@ -10,21 +10,23 @@ import msgspec
 import pytest
 
 from usps_token_broker.cli.standing import event_lines, lines
-from usps_token_broker.wire.http import LAST_CHUNK, chunk
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.events import (
     AliveEvent,
-    AppMessage,
-    BudgetMessage,
     ReloadedEvent,
     RemovedEvent,
     SlotEvent,
-    SlotMessage,
-    StatusMessage,
     StoppingEvent,
-    TroubleMessage,
-    encode,
     status_event,
 )
+from usps_token_broker.wire.messages import (
+    AppMessage,
+    BudgetMessage,
+    SlotMessage,
+    StatusMessage,
+    TroubleMessage,
+    encode,
+)
+from usps_token_broker.wire.replies import LAST_CHUNK, chunk
 
 AT = 1_790_000_000.0
 GOOD = SlotMessage(

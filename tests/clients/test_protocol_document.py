@@ -11,13 +11,13 @@ from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.server import Limits
 from usps_token_broker.wire import keys
-from usps_token_broker.wire.http import STATUS, Problem
 from usps_token_broker.wire.messages import (
     AnswerReport,
     HeadersMessage,
     TokenMessage,
     VerdictMessage,
 )
+from usps_token_broker.wire.problems import STATUS, Problem
 from usps_token_client import _exits, _finding, _http, _obtaining, _settings, _steps
 from usps_token_client._checking import problem
 from usps_token_client._http import Answer

@@ -11,7 +11,7 @@ from scripted_broker import Request, ScriptedBroker, SteppedClock, problem
 from usps_token_client import _checking, _exits
 
 messages = pytest.importorskip("usps_token_broker.wire.messages")
-http = pytest.importorskip("usps_token_broker.wire.http")
+problems = pytest.importorskip("usps_token_broker.wire.problems")
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def test_it_serves_on_a_real_socket(broker):
     assert broker.requests[0].path == "/readyz"
 
 
-@pytest.mark.parametrize("code", sorted(http.STATUS))
+@pytest.mark.parametrize("code", sorted(problems.STATUS))
 def test_the_client_knows_every_code_of_the_broker(code):
     """4xx but 429, and a refusal by USPS, are permanent; the rest is worth another try."""
-    status = http.STATUS[code]
+    status = problems.STATUS[code]
     error = _checking.problem(problem(status, code))
     permanent = (400 <= status < 500 and status != 429) or status == 502
     if code in {"not_found", "method_not_allowed"}:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from raw_http import DEADLINE_SECONDS, get, post, serving
 
 from usps_token_broker.drivers.server import Limits
-from usps_token_broker.wire.http import json_reply
+from usps_token_broker.wire.replies import json_reply
 
 SMALL = json_reply(200, b"{}")
 LARGE = json_reply(200, b"x" * 300_000)

@@ -13,7 +13,8 @@ from raw_http import Client, get, post, serving, until
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.peers import read_peer
 from usps_token_broker.drivers.server import Limits
-from usps_token_broker.wire.http import json_reply, problem, problem_reply
+from usps_token_broker.wire.problems import problem, problem_reply
+from usps_token_broker.wire.replies import json_reply
 
 pytestmark = pytest.mark.anyio
 

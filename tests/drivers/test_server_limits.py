@@ -11,7 +11,7 @@ from raw_http import Client, get, post, serving, turns, until
 from usps_token_broker.drivers.peers import read_peer
 from usps_token_broker.drivers.server import Limits
 from usps_token_broker.drivers.server.limits import Ledger
-from usps_token_broker.wire.http import json_reply
+from usps_token_broker.wire.replies import json_reply
 
 pytestmark = pytest.mark.anyio
 

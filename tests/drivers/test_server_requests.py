@@ -9,7 +9,7 @@ import pytest
 from raw_http import Client, get, post, serving, turns
 
 from usps_token_broker.drivers.server import Limits
-from usps_token_broker.wire.http import json_reply, not_modified_reply
+from usps_token_broker.wire.replies import json_reply, not_modified_reply
 
 pytestmark = pytest.mark.anyio
 

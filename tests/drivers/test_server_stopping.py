@@ -6,7 +6,7 @@ import anyio
 import pytest
 from raw_http import Client, get, post, serving, turns, until
 
-from usps_token_broker.wire.http import json_reply
+from usps_token_broker.wire.replies import json_reply
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,8 @@ import pytest
 from raw_http import Client, get, serving, until
 
 from usps_token_broker.drivers.server import Limits
-from usps_token_broker.wire.http import BadRequestError, json_reply
+from usps_token_broker.wire.problems import BadRequestError
+from usps_token_broker.wire.replies import json_reply
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,8 @@ from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers.secret_source import EnvironmentSource
-from usps_token_broker.wire.http import Reply, Request, Streamed
+from usps_token_broker.wire.replies import Reply, Streamed
+from usps_token_broker.wire.requests import Request
 
 OWN_UID = 1000
 SHOP = 2001

@@ -16,7 +16,8 @@ import msgspec
 
 from usps_token_broker.drivers.peers import Peer, look_up_groups, read_peer
 from usps_token_broker.drivers.server import Limits, Server, serve
-from usps_token_broker.wire.http import Reply, Request, json_reply
+from usps_token_broker.wire.replies import Reply, json_reply
+from usps_token_broker.wire.requests import Request
 
 DEADLINE_SECONDS = 10
 """Long enough for a loaded machine; a test that needs it has failed."""

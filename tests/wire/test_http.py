@@ -8,23 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.wire import http
-from usps_token_broker.wire.http import (
+from usps_token_broker.wire import requests
+from usps_token_broker.wire.problems import STATUS, BadRequestError, Problem, problem, problem_reply
+from usps_token_broker.wire.replies import (
     LAST_CHUNK,
-    STATUS,
-    BadRequestError,
-    Problem,
     Reply,
-    Request,
     Streamed,
     chunk,
     json_reply,
     not_modified_reply,
-    parse_target,
-    problem,
-    problem_reply,
     text_reply,
 )
+from usps_token_broker.wire.requests import Request, parse_target
 
 
 def test_reply_is_made_once():
@@ -275,10 +270,10 @@ def test_memo_is_bounded():
     """However many targets come, few are remembered, and no long ones."""
     for number in range(2000):
         parse_target(b"/%d" % number)
-    assert http._remembered.cache_info().currsize <= 512
-    before = http._remembered.cache_info()
+    assert requests._remembered.cache_info().currsize <= 512
+    before = requests._remembered.cache_info()
     parse_target(b"/" + b"x" * 600)
-    assert http._remembered.cache_info() == before
+    assert requests._remembered.cache_info() == before
 
 
 @given(st.binary(max_size=60))

@@ -8,24 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usps_token_broker.wire import messages
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.events import (
     AliveEvent,
-    AnswerReport,
-    AppMessage,
-    HeadersMessage,
     ReloadedEvent,
     RemovedEvent,
     SlotEvent,
+    StoppingEvent,
+    decode_event,
+    status_event,
+)
+from usps_token_broker.wire.messages import (
+    AnswerReport,
+    AppMessage,
+    HeadersMessage,
     SlotMessage,
     StatusMessage,
-    StoppingEvent,
     TokenMessage,
     Veiled,
     VerdictMessage,
-    decode_event,
     decode_report,
     encode,
-    status_event,
 )
 
 CANARY = "canary-5e1f"

@@ -11,13 +11,8 @@ from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.events import Forgotten
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.wire.http import Reply, json_reply
-from usps_token_broker.wire.messages import (
-    ForgottenMessage,
-    ForgottenSlot,
-    RenewalMessage,
-    encode,
-)
+from usps_token_broker.wire.messages import ForgottenMessage, ForgottenSlot, RenewalMessage, encode
+from usps_token_broker.wire.replies import Reply, json_reply
 
 
 class Admin:

@@ -13,8 +13,9 @@ from usps_token_broker.app.tally import Tally
 from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER, SlotId
-from usps_token_broker.wire.http import BadRequestError, Reply, json_reply
 from usps_token_broker.wire.messages import AnswerReport, VerdictMessage, decode_report, encode
+from usps_token_broker.wire.problems import BadRequestError
+from usps_token_broker.wire.replies import Reply, json_reply
 from usps_token_broker.wire.verdicts import Answered, Blames, Verdict, judge
 
 _RETRY = {Outcome.SUPERSEDED, Outcome.RENEWED}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from usps_token_broker.app.access import Access
 from usps_token_broker.app.queries import Query
-from usps_token_broker.wire.http import Reply, Request, Streamed
+from usps_token_broker.wire.replies import Reply, Streamed
+from usps_token_broker.wire.requests import Request
 
 Handled = Reply | Streamed | Awaitable[Reply]
 """A reply, one that goes on, or a promise of one."""

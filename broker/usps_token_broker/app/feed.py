@@ -17,17 +17,17 @@ from usps_token_broker.app.queries import Query
 from usps_token_broker.app.resolving import Refused
 from usps_token_broker.app.status import Status
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.wire.http import Streamed
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.events import (
     AliveEvent,
     Event,
     ReloadedEvent,
     RemovedEvent,
     SlotEvent,
     StoppingEvent,
-    encode,
     status_event,
 )
+from usps_token_broker.wire.messages import encode
+from usps_token_broker.wire.replies import Streamed
 
 CONTENT_TYPE: Final = "application/x-ndjson"
 ALIVE_SECONDS: Final = 30.0

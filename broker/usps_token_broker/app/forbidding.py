@@ -20,7 +20,7 @@ from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER, PAYMENT, SlotId
 from usps_token_broker.drivers import journal
 from usps_token_broker.drivers.peers import is_known
-from usps_token_broker.wire.http import Reply
+from usps_token_broker.wire.replies import Reply
 
 log = logging.getLogger(journal.LOGGER)
 

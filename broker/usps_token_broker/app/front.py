@@ -25,7 +25,8 @@ from usps_token_broker.app.telling import config_problems
 from usps_token_broker.config import Settings
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers.peers import Peer
-from usps_token_broker.wire.http import Reply, Request, Streamed
+from usps_token_broker.wire.replies import Reply, Streamed
+from usps_token_broker.wire.requests import Request
 
 
 @dataclass(frozen=True, slots=True)

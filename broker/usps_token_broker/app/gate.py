@@ -5,7 +5,7 @@ import socket
 from usps_token_broker.app.access import Access, AccessTable
 from usps_token_broker.app.forbidding import Forbidding
 from usps_token_broker.drivers.peers import Peer, look_up_groups, read_peer
-from usps_token_broker.wire.http import Reply
+from usps_token_broker.wire.replies import Reply
 
 
 class Gate:

@@ -15,7 +15,7 @@ from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.status import Process
 from usps_token_broker.app.tally import Tally
-from usps_token_broker.wire.http import Reply
+from usps_token_broker.wire.replies import Reply
 
 _FIGURES: Final = "usps_token_broker.app.figures"
 

@@ -10,8 +10,9 @@ from usps_token_broker.config.problems import key_path
 from usps_token_broker.core.commands import Denial
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.wire import http
-from usps_token_broker.wire.http import Reply, problem_reply
+from usps_token_broker.wire import problems as wire_problems
+from usps_token_broker.wire.problems import problem_reply
+from usps_token_broker.wire.replies import Reply
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -19,7 +20,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 def denied(denial: Denial) -> Reply:
     """The core's denial as an answer."""
     return problem_reply(
-        http.problem(
+        wire_problems.problem(
             denial.code,
             denial.detail,
             denial.fix,
@@ -37,7 +38,7 @@ def _rounded(value: float | None) -> float | None:
 
 def problem(code: Code, detail: str, fix: str, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
     """A refusal of ours."""
-    return problem_reply(http.problem(code, detail, fix), headers)
+    return problem_reply(wire_problems.problem(code, detail, fix), headers)
 
 
 def wrong_method(method: str, path: str, allowed: str) -> Reply:

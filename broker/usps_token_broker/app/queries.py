@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final, overload
 
 from usps_token_broker.core.values import PAYMENT
-from usps_token_broker.wire.http import BadRequestError
 from usps_token_broker.wire.keys import WAIT_SECONDS, Key
+from usps_token_broker.wire.problems import BadRequestError
 
 _NUMBER: Final = re.compile(r"[0-9]{1,21}(\.[0-9]{0,20})?(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 """A span as people and programs write it; `float()` would take `1_0` and `infinity` too."""

@@ -13,7 +13,9 @@ from usps_token_broker.app.resolving import Resolver
 from usps_token_broker.app.shelf import Ready, Shelf
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.wire.http import BadRequestError, Reply, Request
+from usps_token_broker.wire.problems import BadRequestError
+from usps_token_broker.wire.replies import Reply
+from usps_token_broker.wire.requests import Request
 
 _PLANS_REMEMBERED: Final = 256
 _PLAN_TARGET_BYTES: Final = 512

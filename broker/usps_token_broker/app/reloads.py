@@ -12,8 +12,8 @@ from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.telling import invalid
 from usps_token_broker.config import ConfigError
 from usps_token_broker.drivers import clock, journal
-from usps_token_broker.wire.http import Reply, json_reply
 from usps_token_broker.wire.messages import ReloadMessage, encode
+from usps_token_broker.wire.replies import Reply, json_reply
 
 log = logging.getLogger(journal.LOGGER)
 

@@ -9,7 +9,7 @@ from usps_token_broker.app.queries import Query, payment_slot
 from usps_token_broker.config.problems import key_path
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER, PAYMENT, SlotId
-from usps_token_broker.wire.http import Reply
+from usps_token_broker.wire.replies import Reply
 
 Refused = Reply | Awaitable[Reply]
 """Why not; a promise where names of people must be looked up first."""

@@ -15,8 +15,10 @@ from usps_token_broker.app.tally import NO_OPERATION, Tally
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER
 from usps_token_broker.wire import operations
-from usps_token_broker.wire.http import BadRequestError, Reply, Request
 from usps_token_broker.wire.operations import Found
+from usps_token_broker.wire.problems import BadRequestError
+from usps_token_broker.wire.replies import Reply
+from usps_token_broker.wire.requests import Request
 
 _LONGEST_SHOWN: Final = 80
 _ADMIN_FIX: Final = (

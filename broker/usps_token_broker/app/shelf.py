@@ -14,8 +14,8 @@ from usps_token_broker.app.ports import Clock
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.snapshot import Serving
 from usps_token_broker.core.values import BEARER, SlotId
-from usps_token_broker.wire.http import Reply, json_reply, not_modified_reply, text_reply
 from usps_token_broker.wire.messages import HeadersMessage, TokenMessage, encode
+from usps_token_broker.wire.replies import Reply, json_reply, not_modified_reply, text_reply
 
 AUTHORIZATION: Final = "Authorization"
 PAYMENT_HEADER: Final = "X-Payment-Authorization-Token"

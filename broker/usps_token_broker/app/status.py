@@ -14,7 +14,6 @@ from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import Now, SlotId
 from usps_token_broker.wire import openapi
-from usps_token_broker.wire.http import ConfigProblem, Reply, json_reply
 from usps_token_broker.wire.messages import (
     AliveMessage,
     AppMessage,
@@ -26,6 +25,8 @@ from usps_token_broker.wire.messages import (
     TroubleMessage,
     encode,
 )
+from usps_token_broker.wire.problems import ConfigProblem
+from usps_token_broker.wire.replies import Reply, json_reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from usps_token_broker.core.events import Event, Failed, Granted
 from usps_token_broker.core.notes import UNCHANGED
 from usps_token_broker.core.outcomes import Code, FailureKind
 from usps_token_broker.core.values import Endpoint, SlotId
-from usps_token_broker.wire.http import Reply, Streamed
+from usps_token_broker.wire.replies import Reply, Streamed
 
 NO_OPERATION: Final = "none"
 """Where a path or a method is not served, a request target makes no sense, or a peer is let do

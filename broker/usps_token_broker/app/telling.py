@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from usps_token_broker.config import ConfigError, Problem
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.wire import http
-from usps_token_broker.wire.http import ConfigProblem, Reply, problem_reply
+from usps_token_broker.wire import problems as wire_problems
+from usps_token_broker.wire.problems import ConfigProblem, problem_reply
+from usps_token_broker.wire.replies import Reply
 
 
 def config_problems(problems: Iterable[Problem]) -> list[ConfigProblem]:
@@ -20,7 +21,7 @@ def invalid(error: ConfigError) -> Reply:
     more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
     where = f"{first.source}: {first.key}" if first.key else first.source
     return problem_reply(
-        http.problem(
+        wire_problems.problem(
             Code.CONFIG_INVALID,
             f"{where}: expected {first.expected}, found {first.found}{more}; nothing was changed",
             first.fix or "put that right and reload again; `usps-token-broker check` says it too",

@@ -11,7 +11,7 @@ import msgspec
 from usps_token_broker.cli import paths
 from usps_token_broker.config import Problem
 from usps_token_broker.drivers import asking
-from usps_token_broker.wire.http import ConfigProblem
+from usps_token_broker.wire.problems import ConfigProblem
 
 EX_UNAVAILABLE: Final = 69
 MOST_WAIT_SECONDS: Final = 60.0

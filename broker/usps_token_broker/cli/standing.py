@@ -6,19 +6,16 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from usps_token_broker.core.notes import span
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.events import (
     AliveEvent,
-    AppMessage,
     Event,
     ReloadedEvent,
     RemovedEvent,
     SlotEvent,
-    SlotMessage,
     StatusEvent,
-    StatusMessage,
     StoppingEvent,
-    TroubleMessage,
 )
+from usps_token_broker.wire.messages import AppMessage, SlotMessage, StatusMessage, TroubleMessage
 
 _SKEW_WORTH_TELLING_SECONDS: Final = 5.0
 

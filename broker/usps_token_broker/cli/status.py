@@ -10,7 +10,8 @@ import msgspec
 
 from usps_token_broker.cli import paths, standing
 from usps_token_broker.drivers import asking
-from usps_token_broker.wire.messages import StatusMessage, StoppingEvent, decode_event
+from usps_token_broker.wire.events import StoppingEvent, decode_event
+from usps_token_broker.wire.messages import StatusMessage
 
 EX_UNAVAILABLE: Final = 69
 EX_TEMPFAIL: Final = 75

@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.wire.http import STATUS, Problem
 from usps_token_broker.wire.keys import Key
 from usps_token_broker.wire.operations import OPERATIONS, PROBLEM, Answer, Operation
+from usps_token_broker.wire.problems import STATUS, Problem
 
 _Node = dict[str, Any]
 

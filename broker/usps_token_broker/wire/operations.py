@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.wire import keys, messages
+from usps_token_broker.wire import events, keys, messages
 from usps_token_broker.wire.keys import Key
 
 JSON: Final = "application/json"
@@ -161,7 +161,7 @@ OPERATIONS: Final = (
         "How every token stands that this peer may read, then each change; no secret in it",
         (
             Answer(
-                200, "the state, then each change, one JSON object a line", {LINES: messages.Event}
+                200, "the state, then each change, one JSON object a line", {LINES: events.Event}
             ),
         ),
         frozenset({Code.UNKNOWN_APP}),

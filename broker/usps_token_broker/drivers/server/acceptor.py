@@ -19,7 +19,7 @@ from usps_token_broker.drivers.server.faults import report
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
 from usps_token_broker.drivers.server.limits import Limits
 from usps_token_broker.drivers.server.stream import Stream
-from usps_token_broker.wire.http import Reply
+from usps_token_broker.wire.replies import Reply
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from usps_token_broker.drivers.server.hub import Hub
 from usps_token_broker.drivers.server.stream import Stream
-from usps_token_broker.wire.http import Reply
+from usps_token_broker.wire.replies import Reply
 
 
 class State(enum.Enum):

@@ -17,7 +17,8 @@ from usps_token_broker.drivers.server.base import (
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
 from usps_token_broker.drivers.server.outflow import Outflow
 from usps_token_broker.drivers.server.parsing import RefusedError, RequestReader
-from usps_token_broker.wire.http import Reply, Request, Streamed
+from usps_token_broker.wire.replies import Reply, Streamed
+from usps_token_broker.wire.requests import Request
 
 _LOOK_SECONDS: Final = 2.0
 """How often a client is looked after whose stream is quiet and whose input is left unread."""

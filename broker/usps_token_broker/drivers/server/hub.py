@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 from usps_token_broker.drivers.server.limits import Ledger, Limits
 from usps_token_broker.drivers.server.readers import Readers
-from usps_token_broker.wire.http import Reply, Request, Streamed
+from usps_token_broker.wire.replies import Reply, Streamed
+from usps_token_broker.wire.requests import Request
 
 _BUFFER_BYTES: Final = 16 * 1024
 

@@ -8,7 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from usps_token_broker.drivers.server.faults import report
 from usps_token_broker.drivers.server.stream import Stream
-from usps_token_broker.wire.http import LAST_CHUNK, chunk
+from usps_token_broker.wire.replies import LAST_CHUNK, chunk
 
 
 class Outflow:

@@ -12,7 +12,7 @@ import httptools
 
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.server.limits import Limits
-from usps_token_broker.wire.http import Request
+from usps_token_broker.wire.requests import Request
 
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH_DIGITS: Final = 18

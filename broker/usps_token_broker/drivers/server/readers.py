@@ -4,7 +4,7 @@ from typing import Final
 
 from usps_token_broker.drivers.server.limits import Limits
 from usps_token_broker.drivers.server.parsing import RequestReader
-from usps_token_broker.wire.http import Request
+from usps_token_broker.wire.requests import Request
 
 _MEMO_ENTRIES: Final = 256
 _MEMO_BYTES: Final = 1024

@@ -7,14 +7,9 @@ from typing import Final, TypeVar
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.server.faults import report
 from usps_token_broker.drivers.server.parsing import RefusedError
-from usps_token_broker.wire.http import (
-    BadRequestError,
-    Reply,
-    Request,
-    Streamed,
-    problem,
-    problem_reply,
-)
+from usps_token_broker.wire.problems import BadRequestError, problem, problem_reply
+from usps_token_broker.wire.replies import Reply, Streamed
+from usps_token_broker.wire.requests import Request
 
 PeerT = TypeVar("PeerT")
 
