@@ -23,14 +23,14 @@ async def test_status_says_how_every_token_stands():
         now = broker.clock().wall
     said = answer.json
     assert (said["version"], said["ready"], said["waiting"]) == (VERSION, True, 0)
-    assert said["at"] == pytest.approx(now)
+    assert said["at"] == pytest.approx(now, abs=1)
     assert said["state_trouble"] is None
     payment = slots(answer)["default/payment"]
     assert (payment["phase"], payment["freshness"], payment["trouble"]) == ("idle", "fresh", None)
     assert payment["serial"] == token["serial"]
     assert payment["expires_at"] == pytest.approx(token["expires_at"], abs=0.01)
     assert payment["next_attempt_why"] == "due"
-    assert payment["next_attempt_at"] == pytest.approx(payment["renew_at"])
+    assert payment["next_attempt_at"] == pytest.approx(payment["renew_at"], abs=1)
     budget = {b["endpoint"]: b for b in said["apps"][0]["budget"]}
     assert budget["token"] == {"endpoint": "token", "used_last_hour": 1, "calls_per_hour": 30}
 

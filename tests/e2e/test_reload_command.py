@@ -245,7 +245,7 @@ def test_many_reloads_at_once_are_one_after_the_other(shop, usps):
     assert usps.calls("token") == calls
 
 
-def test_readers_notice_nothing_of_a_hundred_reloads(shop):
+def test_readers_notice_nothing_of_twenty_reloads(shop):
     """Every request of a kept connection is answered while the configuration changes."""
     for n in range(20):
         shop.config.write_text(
