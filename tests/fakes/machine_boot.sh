@@ -29,7 +29,10 @@ outside() {
   cd "$folder"
   mkdir cgroup upper work root empty
   mount -t cgroup2 cgroup cgroup
-  remove_cgroups cgroup/utb-machine-*
+  # Of others whose keeper was killed; one that lives may be about to fill its own.
+  for left in cgroup/utb-machine-*; do
+    [ -d "/proc/${left##*-}" ] || remove_cgroups "$left"
+  done
   group=cgroup/utb-machine-$$
   mkdir "$group"
   furnish upper
