@@ -31,6 +31,7 @@ them to every worker over a Unix socket."""
 _EPILOG: Final = """\
 try it without an account:   usps-token-broker demo
 start it:                    usps-token-broker check && usps-token-broker run
+as a systemd service:        usps-token-broker install-units
 take a token:                usps-token bearer
                              curl --unix-socket SOCKET http://localhost/v1/tokens/bearer
 `usps-token-broker COMMAND --help` says more of each."""
