@@ -13,9 +13,10 @@ import pytest
 from processes import Home, Process, until
 from telling_usps import TellingUsps
 
-SECRET = "kanari secret/+4711"
+SECRET = "kanari secret/+qzxvkj"
 TOKEN = "KANARIsignature"
-CANARIES = ("kanari", "KANARI", "4711")
+CANARIES = ("kanari", "KANARI", "qzxvkj")
+"""No digits alone: figures and instants hold any four of them before long."""
 FAKES = Path(__file__).parents[1] / "fakes"
 LOUD = {"PYTHONPATH": str(FAKES), "PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"}
 KINDS = ("api", "oauth", "html", "header", "broken")

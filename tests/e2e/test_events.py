@@ -20,9 +20,9 @@ from usps_token_broker.drivers import clock
 CURL = shutil.which("curl")
 needs_curl = pytest.mark.skipif(CURL is None, reason="curl is not installed")
 DEAD = '{"apiVersion": "3.0", "error": {"code": "401", "message": "The access token expired"}}'
-SECRET = "kanari secret/+4711"
+SECRET = "kanari secret/+qzxvkj"
 TOKEN = "KANARIsignature"
-CANARIES = (b"kanari", b"KANARI", b"4711")
+CANARIES = (b"kanari", b"KANARI", b"qzxvkj")
 
 
 class Follower:
