@@ -242,3 +242,13 @@ def test_a_secret_that_changes_with_the_reload_is_proved():
     play.reload(play.slots)
     play.hears_secret("another")
     assert BEARER in play.flights
+
+
+def test_a_configuration_may_become_empty_and_full_again():
+    """Numbers of attempts are remembered through it, and nothing is served meanwhile."""
+    play = ready(0)
+    plans, apps = play.slots, play.apps
+    play.reload([], [])
+    assert play.serving() is None
+    play.reload(plans, apps)
+    assert play.flights[BEARER].attempt == 2

@@ -87,7 +87,7 @@ class Planner:
 
     def highest_attempt(self) -> int:
         """The highest number an attempt was ever given, by this planner or one before."""
-        return max(self.attempt_floor, *(slot.attempt for slot in self.slots.values()))
+        return max([self.attempt_floor, *(slot.attempt for slot in self.slots.values())])
 
     def window(self, slot: SlotId) -> HourWindow:
         """The hour that calls for this slot count against."""
