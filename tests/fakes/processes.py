@@ -197,8 +197,8 @@ class Home:
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(DEADLINE_SECONDS)
-        connection.sock.connect(str(self.socket))
         with contextlib.closing(connection):
+            connection.sock.connect(str(self.socket))
             content = None if body is None else json.dumps(body)
             connection.request(method, target, content, dict(headers or {}))
             response = connection.getresponse()

@@ -1,0 +1,105 @@
+"""Every fault of the simulator, alone, at a broker that holds good tokens; real processes."""
+
+import contextlib
+import http.client
+import json
+import socket
+
+import pytest
+from processes import Home, Usps, until
+
+from usps_token_broker.simulator.fault_table import FAULTS, Choice
+from usps_token_broker.simulator.names import Api
+
+LIFE_SECONDS = 600
+SLOTS = {"token": "bearer", "payment-authorization": "payment"}
+CASES = [
+    (kind.name, value, api.value)
+    for kind in FAULTS.values()
+    for value in (kind.value.options if isinstance(kind.value, Choice) else (None,))
+    for api in kind.apis
+    if api in (Api.TOKEN, Api.PAYMENT)
+]
+GENTLER = {
+    "huge_body": 5,
+    "past_end": -60,
+    "short_life": 120,
+    "delay": 0.3,
+    "drip": 0.3,
+    "rate_limited": 2,
+    "rate_limited_until": 2,
+}
+"""Values that show the fault as well and take less of a test's time."""
+
+
+@pytest.fixture(scope="module")
+def usps():
+    """One USPS for all, with short lives, so that retries come soon."""
+    quotas = ("--quota", "token=none", "--quota", "payment-authorization=none")
+    with Usps("--life", str(LIFE_SECONDS), *quotas) as process:
+        yield process
+
+
+def order_renewal(home, slot):
+    """What `renew` asks for; the broker's answer, good or bad."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(30)
+    with contextlib.closing(connection):
+        connection.sock.connect(str(home.folder / "state" / "admin.sock"))
+        connection.request("POST", f"/v1/tokens/{slot}/renewals?wait=5", b"")
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+
+def check(home, broker, before):
+    """What holds whatever USPS does; how many facts that are."""
+    assert json.loads(home.get("/healthz")[2])["alive"]
+    for slot, held in before.items():
+        served = home.token(slot)
+        assert served["expires_in"] > 0
+        assert served["serial"] >= held["serial"]
+    for window in home.status()["apps"][0]["budget"]:
+        assert window["used_last_hour"] <= window["calls_per_hour"]
+    assert "Traceback" not in broker.errors()
+    return 2 + 2 * len(before) + 2
+
+
+def is_well(home, slot):
+    """Whether nothing is wrong with it any more."""
+    said = home.slot(slot)
+    return said["trouble"] is None and said["freshness"] == "fresh"
+
+
+def play(usps, name, value, api):
+    """Begin a fault."""
+    body = {"name": name, "endpoint": api}
+    if value is not None or name in GENTLER:
+        body["value"] = value if value is not None else GENTLER[name]
+    usps.ask("POST", "/sim/faults", body)
+
+
+def tormented(usps, name, value, api):
+    """One fault from beginning to end; how many facts were looked at."""
+    home = Home(usps.base_url, app="timeout_seconds = 1\ncalls_per_hour = 60")
+    try:
+        with home.broker() as broker:
+            before = {slot: home.token(slot) for slot in SLOTS.values()}
+            play(usps, name, value, api)
+            status, told = order_renewal(home, SLOTS[api])
+            assert status < 300 or (told["code"] and told["detail"] and told["fix"])
+            checks = 1 + check(home, broker, before)
+            usps.ask("DELETE", "/sim/faults")
+            order_renewal(home, SLOTS[api])
+            until(lambda: is_well(home, SLOTS[api]), lambda: json.dumps(home.slot(SLOTS[api])))
+            return checks + 1 + check(home, broker, before)
+    finally:
+        usps.ask("DELETE", "/sim/faults")
+        home.remove()
+
+
+def test_a_fault_costs_no_good_token_and_is_over_when_it_is_over(usps, dice, rounds, tried):
+    """Each row of the simulator's table; the short form draws some of them."""
+    for name, value, api in dice.sample(CASES, rounds(6, len(CASES))):
+        print(name, value, api)  # noqa: T201 - which one it was, beside a failure
+        tried("fault at USPS, alone, real processes", 1, tormented(usps, name, value, api))
