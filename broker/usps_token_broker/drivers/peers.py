@@ -1,5 +1,7 @@
 """Who is at the other end of a Unix socket, by the kernel's word."""
 
+import ctypes
+import errno
 import os
 import pwd
 import socket
@@ -16,6 +18,7 @@ It stands for anybody, so it never matches a rule.
 _INVALID_ID: Final = 2**32 - 1  # (uid_t) -1: no process has it (credentials(7))
 _SO_PEERGROUPS: Final = 59  # asm-generic/socket.h; Python has no name for it
 _GROUPS_BYTES: Final = 1024  # the most that Python's getsockopt can be given: 256 groups
+_MOST_GROUPS_BYTES: Final = 4 * 65_536  # NGROUPS_MAX of linux/limits.h
 _CREDENTIALS: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
@@ -61,11 +64,24 @@ def read_peer(connected: socket.socket) -> Peer:
 
 
 def _read_groups(connected: socket.socket) -> frozenset[int] | None:
+    packed: bytes | None = None
     try:
         packed = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BYTES)
-    except OSError:  # ERANGE: more groups than fit. ENOPROTOOPT: a kernel before 4.13
+    except OSError as error:  # ERANGE: more than fit. ENOPROTOOPT: a kernel before 4.13
+        if error.errno == errno.ERANGE:
+            packed = _read_many_groups(connected)
+    if packed is None:
         return None
     return frozenset(struct.unpack(f"{len(packed) // 4}I", packed))
+
+
+def _read_many_groups(connected: socket.socket) -> bytes | None:
+    size = ctypes.c_uint32(_MOST_GROUPS_BYTES)
+    groups = ctypes.create_string_buffer(_MOST_GROUPS_BYTES)
+    failed = ctypes.CDLL(None).getsockopt(
+        connected.fileno(), socket.SOL_SOCKET, _SO_PEERGROUPS, groups, ctypes.byref(size)
+    )
+    return None if failed else groups.raw[: size.value]
 
 
 def look_up_groups(peer: Peer) -> None:
