@@ -130,4 +130,5 @@ class Answers:
                     next_attempt_at=denial.next_attempt_at if denial else None,
                 )
             ),
+            tokens=tuple(map(str, slots)) if headers is not None else (),
         )

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 
 from usps_token_broker.app.accounts import Accounts
 from usps_token_broker.app.announcing import Announcer
+from usps_token_broker.app.audit import INTERVAL_SECONDS, Audit
 from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.feed import Feed
 from usps_token_broker.app.fetching import Fetching, read_secret
@@ -31,7 +32,7 @@ from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
 from usps_token_broker.core.outcomes import Failure
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.drivers import clock, journal
+from usps_token_broker.drivers import clock, journal, processes
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.server import Handler, Limits, Server
@@ -96,6 +97,7 @@ class Daemon:
         self._usage.watched = slots_kept_active(settings)
         self._announcer = Announcer(outside.notifier, self._headline)
         self._reloads = Reloads(self._make_reloader(accounts), self._announcer, self._tally)
+        self._audit = Audit(processes.look, processes.is_there, lambda line: log.info("%s", line))
         self._feed = Feed(lambda: self._door.front.status, clock.now)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
@@ -136,7 +138,11 @@ class Daemon:
             used=self._usage.note,
             handlers={"reload": self._reloads.call, "followEvents": self._follow},
             tally=self._tally,
+            handed=self._handed,
         )
+
+    def _handed(self, peer: Peer, tokens: tuple[str, ...]) -> None:
+        self._audit.took(peer.uid, peer.pid, tokens, clock.boot())
 
     def _published(self, slot: SlotId) -> None:
         self._door.drop(slot)
@@ -191,6 +197,7 @@ class Daemon:
         tasks.start_soon(self._watch, tasks.cancel_scope)
         tasks.start_soon(self._reloads.run)
         tasks.start_soon(self._announcer.run)
+        tasks.start_soon(self._sum_up)
         self._announcer.ready()
         log.info("serving tokens on %s", self._outside.socket.path)
         await self._fetching.load()
@@ -253,6 +260,7 @@ class Daemon:
                 for server in self._servers:
                     tasks.start_soon(server.stop, GRACE_SECONDS)
         await self._loop.saved()
+        self._audit.sum_up()
         self._announcer.stopped(self._loop.state_trouble)
         scope.cancel()
 
@@ -274,6 +282,11 @@ class Daemon:
                 )
                 await self._end(scope)
                 return
+
+    async def _sum_up(self) -> None:
+        while True:
+            await anyio.sleep(INTERVAL_SECONDS)
+            self._audit.sum_up()
 
     def _look_after_admin(self) -> None:
         """Workers do not need it, so its loss ends nothing; it is said once."""

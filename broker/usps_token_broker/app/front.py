@@ -1,7 +1,7 @@
 """The local interface under one configuration. A reload puts another front in its place, whole."""
 
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from usps_token_broker.app import forbidding, problems
@@ -14,6 +14,7 @@ from usps_token_broker.app.gate import Gate
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.metrics import Metrics
 from usps_token_broker.app.ports import Clock
+from usps_token_broker.app.promises import Told
 from usps_token_broker.app.queries import Query
 from usps_token_broker.app.reading import Reading
 from usps_token_broker.app.resolving import Refused, Resolver
@@ -45,6 +46,8 @@ class Inside:
     group_name: forbidding.Name = forbidding.group_name
     tally: Tally = field(default_factory=Tally)
     """What the loop's ports have, too."""
+    handed: Callable[[Peer, tuple[str, ...]], None] = lambda _peer, _tokens: None
+    """Is told of tokens that go to a peer, once a connection."""
 
 
 class Door:
@@ -131,7 +134,19 @@ class Front:
         if not access.slots:
             # It was let in by other rules than those in force.
             return self.judge(peer) or self.forbidding.say_by_number(access)
-        return self.routes.handle(request, access, admin=admin)
+        handled = self.routes.handle(request, access, admin=admin)
+        if type(handled) is Reply:
+            if handled.tokens and handled.tokens not in peer.took:
+                self._hand(request, peer, handled)
+        elif isinstance(handled, Coroutine):
+            return Told(handled, lambda reply: self._hand(request, peer, reply))
+        return handled
+
+    def _hand(self, request: Request, peer: Peer, reply: Reply) -> None:
+        """Tell of the tokens in a reply, unless it is for somebody who only wants its head."""
+        if reply.tokens and reply.tokens not in peer.took and request.method != "HEAD":
+            peer.took |= {reply.tokens}
+            self._inside.handed(peer, reply.tokens)
 
     def refuse(self, access: Access, slots: Iterable[SlotId]) -> Refused | None:
         """Why this identity may not have these tokens, or None where it may have all of them."""

@@ -109,11 +109,12 @@ class Shelf:
         answered = make(servings, expires_in)
         etag = '"' + ".".join(str(s.token.serial) for s in servings) + '"'
         headers = {"ETag": etag}
+        tokens = tuple(str(slot) for slot in key if slot is not _HEADERS)
         ready = self._ready[key] = Ready(
             limit_boot_at=min(ends_at - expires_in, spent_at),
             ends_boot_at=ends_at,
-            json=json_reply(200, answered.json, headers),
-            text=text_reply(200, answered.text, headers),
+            json=json_reply(200, answered.json, headers, tokens),
+            text=text_reply(200, answered.text, headers, tokens),
             unchanged=not_modified_reply(headers),
             etag=etag.encode(),
             scopes=servings[0].token.scopes,

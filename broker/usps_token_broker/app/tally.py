@@ -5,11 +5,11 @@ Counting must cost a reply next to nothing; making figures of it is `app.metrics
 
 import bisect
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Generator, Iterable
-from types import TracebackType
-from typing import Any, Final
+from collections.abc import Coroutine, Iterable
+from typing import Final
 
 from usps_token_broker.app.calls import Handled
+from usps_token_broker.app.promises import Told
 from usps_token_broker.core.commands import Command, Note, Outcome
 from usps_token_broker.core.events import Event, Failed, Granted
 from usps_token_broker.core.notes import UNCHANGED
@@ -69,8 +69,11 @@ class Tally:
         if isinstance(handled, Streamed):
             self.requests[operation][handled.status] += 1
         elif isinstance(handled, Coroutine):
-            return _Counted(self, operation, handled)
+            return Told(handled, lambda reply: self._count(operation, reply))
         return handled
+
+    def _count(self, operation: str, reply: Reply) -> None:
+        self.requests[operation][reply.status] += 1
 
     def took(self, app: str, endpoint: Endpoint, seconds: float) -> None:
         """An attempt at USPS ended after this long."""
@@ -86,37 +89,3 @@ class Tally:
         elif "failed" in said:
             failure = event.failure if isinstance(event, Failed) else UNCHANGED
             self.failures[event.slot, failure.code, failure.kind] += 1
-
-
-class _Counted(Coroutine[Any, Any, Reply]):
-    """A promise of a reply that counts it once it is there. Nobody need await it."""
-
-    __slots__ = ("_operation", "_promised", "_tally")
-
-    def __init__(self, tally: Tally, operation: str, promised: Coroutine[Any, Any, Reply]) -> None:
-        self._tally = tally
-        self._operation = operation
-        self._promised = promised
-
-    def __await__(self) -> Generator[Any, Any, Reply]:
-        reply = yield from self._promised.__await__()
-        self._tally.requests[self._operation][reply.status] += 1
-        return reply
-
-    def send(self, value: object) -> object:
-        """Go on, as a coroutine does."""
-        return self._promised.send(value)
-
-    def throw(
-        self,
-        typ: type[BaseException] | BaseException,
-        val: object = None,
-        tb: TracebackType | None = None,  # noqa: ARG002 - the error has its own
-    ) -> object:
-        """Raise inside, as a coroutine does."""
-        error = val if isinstance(val, BaseException) else typ
-        return self._promised.throw(error)
-
-    def close(self) -> None:
-        """Drop what was promised."""
-        self._promised.close()

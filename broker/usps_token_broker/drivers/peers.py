@@ -27,9 +27,10 @@ class Peer:
 
     `groups` are its supplementary groups, or None when the kernel could not tell them.
     `access` is for whoever decides what the peer may do, to be read by whoever serves it.
+    `took` is for whoever serves it: the sets of tokens that went over this connection.
     """
 
-    __slots__ = ("access", "gid", "groups", "pid", "uid")
+    __slots__ = ("access", "gid", "groups", "pid", "took", "uid")
 
     def __init__(self, uid: int, gid: int, pid: int, groups: frozenset[int] | None) -> None:
         self.uid = uid
@@ -37,6 +38,7 @@ class Peer:
         self.pid = pid
         self.groups = groups
         self.access: object = None
+        self.took: frozenset[tuple[str, ...]] = frozenset()
 
     def is_user(self, uids: Collection[int]) -> bool:
         """Whether it runs as one of these users."""

@@ -20,10 +20,11 @@ class Reply:
 
     `head` ends with the line break of its last field and lacks the blank line, so that a
     `Connection` field can still be added. `whole` is head, blank line and body in one piece.
+    `tokens` names the tokens in the body, for whoever keeps track of who has them.
     Raises ValueError for a header that would break out of its line.
     """
 
-    __slots__ = ("body", "head", "status", "whole")
+    __slots__ = ("body", "head", "status", "tokens", "whole")
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Reply:
         body: bytes = b"",
         content_type: str | None = None,
         headers: Mapping[str, str] = NO_HEADERS,
+        tokens: tuple[str, ...] = (),
     ) -> None:
         length = f"Content-Length: {len(body)}"
         if status == HTTPStatus.NOT_MODIFIED:  # it would be that of the 200 (RFC 9110 8.6)
@@ -38,6 +40,7 @@ class Reply:
         self.status = status
         self.head = _head(status, content_type, length, headers)
         self.body = body
+        self.tokens = tokens
         self.whole = self.head + b"\r\n" + body
 
     def encode(self, *, connection: str = "", with_body: bool = True) -> bytes:
@@ -110,14 +113,24 @@ def _head(status: int, content_type: str | None, length: str, headers: Mapping[s
     return "\r\n".join(lines).encode("ascii")
 
 
-def json_reply(status: int, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+def json_reply(
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str] = NO_HEADERS,
+    tokens: tuple[str, ...] = (),
+) -> Reply:
     """A reply whose body is JSON already encoded."""
-    return Reply(status, body, "application/json", headers)
+    return Reply(status, body, "application/json", headers, tokens)
 
 
-def text_reply(status: int, text: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+def text_reply(
+    status: int,
+    text: str,
+    headers: Mapping[str, str] = NO_HEADERS,
+    tokens: tuple[str, ...] = (),
+) -> Reply:
     """A reply of plain text: exactly `text`, with no line break added."""
-    return Reply(status, text.encode(), "text/plain; charset=utf-8", headers)
+    return Reply(status, text.encode(), "text/plain; charset=utf-8", headers, tokens)
 
 
 def not_modified_reply(headers: Mapping[str, str]) -> Reply:
