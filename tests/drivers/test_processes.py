@@ -91,6 +91,15 @@ def test_a_process_of_another_user_is_there():
     assert said == b"True"
 
 
+def test_where_a_process_runs_is_what_its_control_group_says():
+    """Ours, from the file as it is."""
+    cgroup = Path("/proc/self/cgroup").read_text()
+    assert processes.look(os.getpid()).unit == processes.unit_of(cgroup)
+    hierarchies = dict(line.split(":", 1)[1].split(":", 1) for line in cgroup.splitlines())
+    inside = {hierarchies.get(""), hierarchies.get("name=systemd")} - {None, "/"}
+    assert bool(processes.look(os.getpid()).unit) == bool(inside)
+
+
 def test_exec_changes_the_program_and_not_the_start():
     """So it is the same process as another program."""
     with running("sh", "-c", "echo; read line; exec cat") as shell:
@@ -209,4 +218,4 @@ ID = "0123456789abcdef" * 4
 )
 def test_the_unit_is_read_from_the_control_group(cgroup, unit):
     """The outermost, which no user made up; and without what makes each run a new one."""
-    assert processes.unit_of(cgroup) == unit
+    assert processes.unit_of(f"{cgroup}\n") == unit

@@ -144,6 +144,8 @@ class Interface:
     saver: MemorySaver
     alive: bool = True
     notes: list[Any] = field(default_factory=list)
+    handed: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+    """The pids that were handed tokens, and which."""
 
     @property
     def table(self) -> AccessTable:
@@ -254,11 +256,22 @@ async def open_interface(*apps: AppSettings, start: bool = True) -> AsyncIterato
     process = Process(VERSION, clock().wall, lambda: interface.alive)
     feed = Feed(lambda: doors[0].front.status, clock)
     handlers = {"followEvents": follow}
+    handed: list[tuple[int, tuple[str, ...]]] = []
     inside = Inside(
-        loop, clock, OWN_UID, process, usage.note, handlers, USERS.get, GROUPS.get, ports.tally
+        loop,
+        clock,
+        OWN_UID,
+        process,
+        usage.note,
+        handlers,
+        USERS.get,
+        GROUPS.get,
+        ports.tally,
+        lambda peer, tokens: handed.append((peer.pid, tokens)),
     )
     doors.append(Door(Front(settings, inside)))
     interface = Interface(loop, doors[0], feed, inside, usage, usps, clock, saver, notes=notes)
+    interface.handed = handed
     for each in settings.apps:
         loop.post(CredentialsSeen(each.name, f"secret of {each.name}"))
     loop.post(Restored(None, "boot-1"))

@@ -52,10 +52,18 @@ def look(pid: int, proc: str = "/proc") -> Sight:
     if pid <= 0:
         return Sight(unseen=ELSEWHERE)
     try:
-        # Through one descriptor, all that is read is of one process, whoever gets its pid next.
-        folder = os.open(f"{proc}/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+        return _look(f"{proc}/{pid}")
+    except (
+        OSError,
+        ValueError,
+        IndexError,
+    ):  # where it is hidden ENOENT too; half a file at its end
         return Sight(unseen=HIDDEN if is_there(pid) else GONE)
+
+
+def _look(path: str) -> Sight:
+    # Through one descriptor, all that is read is of one process, whoever gets its pid next.
+    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         started = int(_read(folder, "stat").rpartition(b")")[2].split()[_STARTED])
         unit = unit_of(os.fsdecode(_read(folder, "cgroup")))
@@ -63,10 +71,6 @@ def look(pid: int, proc: str = "/proc") -> Sight:
         if not executable:
             name = os.fsdecode(_read(folder, "comm").removesuffix(b"\n"))
         return Sight(started, unit, executable, name)
-    except PermissionError:
-        return Sight(unseen=HIDDEN)
-    except (OSError, ValueError, IndexError):  # ESRCH, or half a file of one that is just ending
-        return Sight(unseen=GONE)
     finally:
         os.close(folder)
 
@@ -89,11 +93,11 @@ def unit_of(cgroup: str) -> str:
     or a container makes up. Of a user's own manager the unit within is shown as well. What is no
     unit is shown as a path, so that it looks like none.
     """
-    by_hierarchy = {}
+    by_hierarchy: dict[str, str] = {}
     for line in cgroup.split("\n"):  # the one character that no name of a cgroup can have
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        by_hierarchy[controllers] = path
+        by_hierarchy.setdefault(controllers, path)
     for hierarchy in ("", "name=systemd"):
         parts = [part for part in by_hierarchy.get(hierarchy, "").split("/") if part]
         if parts:
