@@ -66,11 +66,23 @@ def disks() -> str:
     return f"{sum(path.is_block_device() for path in Path('/dev').iterdir())} seen"
 
 
-def others() -> str:
-    """Processes that are not of this user and can be seen."""
+def init(name: str) -> str:
+    """A file of the first process, which is root's."""
+    return Path("/proc/1", name).read_text().strip()
+
+
+def environments() -> str:
+    """Processes of others whose environment can be read: there may be secrets in it."""
+    read = 0
     own = os.getuid()
-    seen = [path.name for path in Path("/proc").glob("[0-9]*") if path.stat().st_uid != own]
-    return f"{len(seen)} seen"
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.stat().st_uid != own:
+                (process / "environ").read_bytes()
+                read += 1
+        except OSError:
+            continue
+    return f"{read} read"
 
 
 def status(key: str) -> str:
@@ -111,7 +123,11 @@ ATTEMPTS: dict[str, Callable[[], str]] = {
     "kernel settings": lambda: write("/proc/sys/kernel/core_pattern"),
     "control groups": lambda: write("/sys/fs/cgroup/x"),
     "kernel log": lambda: Path("/dev/kmsg").read_text(),
-    "processes of others": others,
+    "name another's process": lambda: init("comm"),
+    "see where it runs": lambda: init("cgroup") and "done",
+    "another's executable": lambda: str(Path("/proc/1/exe").readlink()),
+    "another's memory": lambda: init("maps"),
+    "environments of others": environments,
     "capabilities": lambda: status("CapBnd"),
     "no new privileges": lambda: status("NoNewPrivs"),
     "system call filter": lambda: status("Seccomp"),

@@ -8,8 +8,8 @@ import pytest
 from installed import PYTHON, SERVICE, SOCKET, STATE, USER
 
 PROBE = Path(__file__).parents[1] / "fakes" / "sandbox_probe.py"
-WORST_EXPOSURE = 1.2
-"""What a daemon that reads peers' uids and calls HTTPS can reach."""
+WORST_EXPOSURE = 1.4
+"""What a daemon that reads peers' uids and names and calls HTTPS can reach."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,8 @@ def tried(house):
         ("kernel settings", "EROFS EACCES"),
         ("control groups", "EROFS EACCES"),
         ("kernel log", "ENOENT EPERM EACCES"),
+        ("another's executable", "EPERM EACCES"),
+        ("another's memory", "EPERM EACCES"),
     ],
 )
 def test_it_cannot(tried, attempt, errors):
@@ -63,7 +65,9 @@ def test_it_cannot(tried, attempt, errors):
     assert tried[attempt] in errors.split()
 
 
-@pytest.mark.parametrize("attempt", ["write the state", "internet", "internet 6", "unix"])
+@pytest.mark.parametrize(
+    "attempt", ["write the state", "internet", "internet 6", "unix", "see where it runs"]
+)
 def test_it_can(tried, attempt):
     """What it is there for; the same probe, so that a refusal above means something."""
     assert tried[attempt] == "done"
@@ -77,13 +81,14 @@ def test_it_can(tried, attempt):
         ("system call filter", "2"),
         ("core limit", "(0, 0)"),
         ("umask", "0077"),
-        ("processes of others", "0 seen"),
+        ("name another's process", "systemd"),
+        ("environments of others", "0 read"),
         ("see a disk", "0 seen"),
         ("boot id", "36"),
     ],
 )
 def test_it_has(tried, what, value):
-    """No right, no core, nobody in sight; but the boot's id, to tell how old its tokens are."""
+    """No right, no core; but the names of workers, to tell of them, and the boot's id."""
     assert tried[what] == value
 
 
