@@ -126,8 +126,17 @@ def test_a_pid_that_is_used_again_is_another_process(host):
 def test_a_process_that_has_become_another_program_is_told(host):
     """By exec: pid and start are the same."""
     host.took(7, sight=PHP)
-    [line] = host.took(7, now=1.0, sight=Sight(PHP.started, PHP.unit, "/usr/bin/evil"))
+    [line] = host.took(7, now=1.0, sight=Sight(PHP.started_at, PHP.unit, "/usr/bin/evil"))
     assert line.endswith(" exe=/usr/bin/evil")
+
+
+def test_a_process_that_started_after_the_connection_did_not_make_it(host):
+    """Who did has ended, and a child holds its connection: it cannot be taken for whoever came."""
+    host.sights[7] = PHP
+    host.audit.took(1001, 7, BEARER, 200.0, PHP.started_at - 0.01)
+    assert host.lines == ["handed out: tokens=default/bearer uid=1001 pid=7 process=gone"]
+    host.audit.took(1001, 7, BEARER, 201.0, PHP.started_at)
+    assert host.lines[1].endswith("/usr/bin/php")
 
 
 # Many of them

@@ -14,7 +14,7 @@ import pytest
 from identities import Identity, as_identity
 from processes import until
 
-from usps_token_broker.drivers import processes
+from usps_token_broker.drivers import clock, processes
 from usps_token_broker.drivers.processes import ELSEWHERE, GONE, HIDDEN, Sight
 
 PR_SET_NAME = 15
@@ -45,7 +45,7 @@ def test_a_process_of_ones_own_is_seen_with_its_executable():
         sight = processes.look(cat.pid)
     assert sight.executable == os.path.realpath(shutil.which("cat"))
     assert (sight.name, sight.unseen) == ("", "")
-    assert sight.started > 0
+    assert sight.started_at > 0
 
 
 @needs_root
@@ -54,7 +54,7 @@ def test_of_another_users_process_the_name_is_seen():
     with running("cat") as cat:
         until(lambda: processes.look(cat.pid).executable != os.path.realpath(sys.executable))
         sight = processes.look(cat.pid)
-        assert seen_by(STRANGER, cat.pid) == repr((sight.started, sight.unit, "", "cat", ""))
+        assert seen_by(STRANGER, cat.pid) == repr((sight.started_at, sight.unit, "", "cat", ""))
 
 
 def test_a_process_that_ended_is_gone():
@@ -91,6 +91,14 @@ def test_a_process_of_another_user_is_there():
     assert said == b"True"
 
 
+def test_the_start_is_on_the_boot_clock():
+    """Between the instants before and after, to a hundredth of a second."""
+    before = clock.boot()
+    with running("cat") as cat:
+        started_at = processes.look(cat.pid).started_at
+        assert before - 0.011 <= started_at <= clock.boot()
+
+
 def test_where_a_process_runs_is_what_its_control_group_says():
     """Ours, from the file as it is."""
     cgroup = Path("/proc/self/cgroup").read_text()
@@ -109,7 +117,7 @@ def test_exec_changes_the_program_and_not_the_start():
         shell.stdin.flush()
         until(lambda: processes.look(shell.pid).executable.endswith("cat"))
         after = processes.look(shell.pid)
-    assert before.started == after.started
+    assert before.started_at == after.started_at
     assert before.executable != after.executable
 
 
@@ -121,7 +129,7 @@ def make_process_of_number(pid):
         signal.pause()
         os._exit(0)
     try:
-        return child, processes.look(child).started
+        return child, processes.look(child).started_at
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -131,7 +139,7 @@ def make_process_of_number(pid):
 def test_a_number_that_is_used_again_has_another_start():
     """Two processes of one pid, one after the other, more than a tick of the clock apart."""
     with running("cat") as cat:
-        first = processes.look(cat.pid).started
+        first = processes.look(cat.pid).started_at
     seen = []
 
     def came_round():
@@ -157,7 +165,7 @@ def test_a_process_may_call_itself_anything(name):
     try:
         os.read(reading, 1)
         sight = processes.look(child)
-        assert (sight.unseen, sight.started > 0) == ("", True)
+        assert (sight.unseen, sight.started_at > 0) == ("", True)
         os.kill(child, signal.SIGKILL)  # a zombie has nothing but its name
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
         assert os.fsencode(processes.look(child).name) == name[:15]

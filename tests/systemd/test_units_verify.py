@@ -14,7 +14,8 @@ SERVICE = UNITS / "usps-token-broker.service"
 SOCKET = UNITS / "usps-token-broker.socket"
 SYSUSERS = UNITS / "sysusers.d" / "usps-token-broker.conf"
 WORST_EXPOSURE = "15"
-"""Tenths. 12 is what a daemon that reads peers' uids and calls HTTPS can reach on systemd 252."""
+"""Tenths. 14 is what a daemon that reads peers' uids and names and calls HTTPS can reach on systemd
+252."""
 
 
 def tool(name: str) -> str:

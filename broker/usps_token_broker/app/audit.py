@@ -6,13 +6,14 @@ so that a user whose programs change their names all the time hides nobody else'
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from usps_token_broker.drivers.processes import Sight
+from usps_token_broker.drivers.processes import GONE, Sight
 
 INTERVAL_SECONDS: Final = 600.0
 """How often processes of known programs are summed up."""
@@ -49,7 +50,7 @@ class Program:
 class _Process:
     """A process that has taken tokens, as it was at the last look."""
 
-    started: int
+    started_at: float
     program: Program
     seen_at: float
     tokens: set[str] = field(default_factory=set)
@@ -85,9 +86,16 @@ class Audit:
         """By uid, in this interval."""
         self._unlisted = 0
 
-    def took(self, uid: int, pid: int, tokens: Iterable[str], now: float) -> None:
-        """A process was handed these tokens."""
-        process = self._process(uid, pid, now)
+    def took(
+        self,
+        uid: int,
+        pid: int,
+        tokens: Iterable[str],
+        now: float,
+        came_at: float = math.inf,
+    ) -> None:
+        """A process was handed these tokens, on a connection that it made by `came_at`."""
+        process = self._process(uid, pid, now, came_at)
         fresh = [token for token in tokens if token not in process.tokens]
         if not fresh:
             return
@@ -128,17 +136,19 @@ class Audit:
         self._lines.clear()
         self._unlisted = 0
 
-    def _process(self, uid: int, pid: int, now: float) -> _Process:
+    def _process(self, uid: int, pid: int, now: float, came_at: float) -> _Process:
         """The process that has this pid, looked at anew unless that was just done."""
         key = (uid, pid)
         known = self._processes.pop(key, None)
         if known is None or now - known.seen_at >= TRUSTED_SECONDS:
             sight = self._look(pid)
+            if sight.started_at > came_at:  # who connected has ended, and left the connection
+                sight = Sight(unseen=GONE)  # to others; this one only has its number
             program = Program(uid, _without_start(sight))
-            if known is None or (known.started, known.program) != (sight.started, program):
+            if known is None or (known.started_at, known.program) != (sight.started_at, program):
                 standing = self._programs.get(program)
                 program = standing.program if standing else program  # one copy for all
-                known = _Process(sight.started, program, now)
+                known = _Process(sight.started_at, program, now)
             known.seen_at = now
         if len(self._processes) >= _PROCESSES:
             self._forget_processes()
@@ -163,7 +173,7 @@ class Audit:
 
 
 def _without_start(sight: Sight) -> Sight:
-    return Sight(0, sight.unit, sight.executable, sight.name, sight.unseen)
+    return replace(sight, started_at=0.0)
 
 
 def _line(what: str, fields: Iterable[tuple[str, object]]) -> str:

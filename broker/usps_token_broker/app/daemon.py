@@ -142,7 +142,7 @@ class Daemon:
         )
 
     def _handed(self, peer: Peer, tokens: tuple[str, ...]) -> None:
-        self._audit.took(peer.uid, peer.pid, tokens, clock.boot())
+        self._audit.took(peer.uid, peer.pid, tokens, clock.boot(), peer.came_at)
 
     def _published(self, slot: SlotId) -> None:
         self._door.drop(slot)

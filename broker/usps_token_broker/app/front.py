@@ -63,7 +63,9 @@ class Door:
 
     def identify(self, connected: socket.socket) -> Peer:
         """Who calls, judged by the rules in force."""
-        return self.front.gate.identify(connected)
+        peer = self.front.gate.identify(connected)
+        peer.came_at = self.front.clock().boot
+        return peer
 
     def look_up(self, peer: Peer) -> None:
         """What only the name service knows of who calls. Blocks."""
@@ -94,6 +96,7 @@ class Front:
         loop, clock = inside.loop, inside.clock
         infos = {app.name: AppInfo(app.name, app.host, app.base_url) for app in settings.apps}
         self._infos = infos
+        self.clock = clock
         self.table = AccessTable(settings.apps, inside.own_uid)
         self.shelf = Shelf(loop.broker, infos, clock, inside.used)
         self.forbidding = Forbidding(self.table.rules, inside.user_name, inside.group_name)

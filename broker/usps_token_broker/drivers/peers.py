@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import math
 import os
 import pwd
 import socket
@@ -27,10 +28,12 @@ class Peer:
 
     `groups` are its supplementary groups, or None when the kernel could not tell them.
     `access` is for whoever decides what the peer may do, to be read by whoever serves it.
-    `took` is for whoever serves it: the sets of tokens that went over this connection.
+    `took` is for whoever serves it: the sets of tokens that went over this connection. So is
+    `came_at`, the instant at which it was let in, on the boot clock: a process that started later
+    and has this pid is another one.
     """
 
-    __slots__ = ("access", "gid", "groups", "pid", "took", "uid")
+    __slots__ = ("access", "came_at", "gid", "groups", "pid", "took", "uid")
 
     def __init__(self, uid: int, gid: int, pid: int, groups: frozenset[int] | None) -> None:
         self.uid = uid
@@ -38,6 +41,7 @@ class Peer:
         self.pid = pid
         self.groups = groups
         self.access: object = None
+        self.came_at = math.inf
         self.took: frozenset[tuple[str, ...]] = frozenset()
 
     def is_user(self, uids: Collection[int]) -> bool:

@@ -18,6 +18,7 @@ ELSEWHERE: Final = "elsewhere"
 """It lives in another pid namespace, so it has no number here."""
 
 _STARTED: Final = 19  # the 22nd field; the 3rd is the first behind the name (proc_pid_stat(5))
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _READ_BYTES: Final = 4096
 _LONGEST: Final = 160
 _UNIT: Final = re.compile(r".+\.(service|scope|socket|mount|swap)")
@@ -35,8 +36,8 @@ _ONE_OF_MANY: Final = re.compile(
 class Sight:
     """What was seen of a process. Names are as they are: whoever prints them must escape them."""
 
-    started: int = 0
-    """In clock ticks since the machine started: another process of the same pid has another."""
+    started_at: float = 0.0
+    """On the boot clock, to a hundredth: another process of the same pid has another."""
     unit: str = ""
     """The systemd unit, or another cgroup with long ids cut; empty in none, or where unknown."""
     executable: str = ""
@@ -65,7 +66,7 @@ def _look(path: str) -> Sight:
     # Through one descriptor, all that is read is of one process, whoever gets its pid next.
     folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        started = int(_read(folder, "stat").rpartition(b")")[2].split()[_STARTED])
+        started = int(_read(folder, "stat").rpartition(b")")[2].split()[_STARTED]) / _TICKS
         unit = unit_of(os.fsdecode(_read(folder, "cgroup")))
         executable, name = _executable(folder), ""
         if not executable:
