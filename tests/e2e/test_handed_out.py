@@ -4,11 +4,14 @@ import ctypes
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from identities import Identity, as_identity, exchange, request
-from processes import Process, until
+from processes import DEADLINE_SECONDS, Process, until
 
 LIBC = ctypes.CDLL(None)
 PR_SET_NAME = 15
@@ -18,6 +21,7 @@ CAP_SYS_PTRACE = 19
 BEARER = request("/v1/tokens/bearer")
 WORKER = Identity(51001, 51001, (52001,))
 WORKERS = 200
+FAKES = str(Path(__file__).parents[1] / "fakes")
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 
@@ -103,6 +107,29 @@ def test_a_worker_of_another_user_is_told_by_its_uid(home):
         as_identity(WORKER, lambda: exchange(str(home.socket), [BEARER]))
         [line] = until(lambda: lines(broker), broker.errors)
     assert line.startswith(f"tokens=default/bearer uid={WORKER.uid} pid=")
+
+
+def test_who_left_its_connection_to_others_is_told_as_gone(home):
+    """The kernel names who connected; who asks in its place is not taken for it."""
+    with home.broker() as broker, socket.socket(socket.AF_UNIX) as left:
+        child = in_child(lambda: left.connect(str(home.socket)))
+        left.settimeout(DEADLINE_SECONDS)
+        left.sendall(BEARER)
+        assert left.recv(15) == b"HTTP/1.1 200 OK"
+        [line] = until(lambda: lines(broker), broker.errors)
+    assert line.endswith(f" pid={child} process=gone")
+
+
+def test_shells_that_ask_in_turn_are_one_line(home):
+    """As cron starts them: a program of its own each time, the same one."""
+    with home.broker() as broker:
+        for _ in range(20):
+            code = f"import identities; identities.exchange({str(home.socket)!r}, [{BEARER!r}])"
+            subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": FAKES}, check=True)
+        assert len(lines(broker)) == 1
+        broker.kill(signal.SIGTERM)
+        _, more = lines(broker)
+    assert " more_processes=19 " in more
 
 
 def lose_capabilities():
