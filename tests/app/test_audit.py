@@ -188,6 +188,22 @@ def test_summaries_are_bounded_and_the_busiest_come_first(host):
     assert lines[-1] == f"handed out: and_more_processes_not_listed={1 + 2 + 3 + 4 + 5 + 6}"
 
 
+def test_summaries_of_one_user_hide_none_of_another(host):
+    """One has a hundred programs by now, with many processes each; the other started two."""
+    for n in range(100):
+        host.took(10 * n, sight=Sight(1, name=f"x{n}"))
+        host.sum_up()
+    for n in range(100):
+        for more in range(1, 6):
+            host.took(10 * n + more, sight=Sight(1, name=f"x{n}"))
+    host.took(7001, sight=PHP, uid=1002)
+    host.took(7002, sight=PHP, uid=1002)
+    lines = host.sum_up()
+    assert len([line for line in lines if " uid=1001 " in line]) == audit.LINES_PER_UID
+    assert len([line for line in lines if " uid=1002 more_processes=1 " in line]) == 1
+    assert lines[-1].endswith(f"={5 * (100 - audit.LINES_PER_UID)}")
+
+
 def test_the_next_interval_has_lines_again(host):
     """What was left out is told when it comes again."""
     for n in range(1, 501):

@@ -21,6 +21,7 @@ TRUSTED_SECONDS: Final = 1.0
 """For so long a pid is taken for the same process without a look: numbers are given out in turn,
 32768 at the least, and no machine forks through them within a second."""
 LINES_PER_UID: Final = 16
+"""Of new programs, and as many of known ones."""
 LINES: Final = 128
 """Of new programs, in an interval."""
 SUMMARIES: Final = 64
@@ -120,14 +121,16 @@ class Audit:
         """The interval is over: say how many more there were, and begin the next."""
         busy = [standing for standing in self._programs.values() if standing.processes]
         busy.sort(key=lambda standing: -standing.processes)
-        for standing in busy[:SUMMARIES]:
-            fields = [
-                ("tokens", ",".join(sorted(standing.more))),
-                ("uid", standing.program.uid),
-                ("more_processes", standing.processes),
-            ]
+        unlisted, said = self._unlisted, Counter[int]()
+        for standing in busy:
+            uid = standing.program.uid
+            if said[uid] >= LINES_PER_UID or said.total() >= SUMMARIES:
+                unlisted += standing.processes
+                continue
+            said[uid] += 1
+            taken, count = ",".join(sorted(standing.more)), standing.processes
+            fields = [("tokens", taken), ("uid", uid), ("more_processes", count)]
             self._say(_line("handed out", [*fields, *standing.program.fields()]))
-        unlisted = self._unlisted + sum(standing.processes for standing in busy[SUMMARIES:])
         if unlisted:
             self._say(_line("handed out", [("and_more_processes_not_listed", unlisted)]))
         for standing in busy:
