@@ -68,7 +68,11 @@ class Process:
         preexec_fn: Callable[[], None] | None = None,
     ) -> None:
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("USPS_", "NOTIFY_", "PYTEST_CURRENT_TEST"))}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("USPS_", "NOTIFY_", "PYTEST_CURRENT_TEST"))
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             stdin=subprocess.DEVNULL,
@@ -208,7 +212,11 @@ class Home:
         self, name: str, *options: str, environ: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """One of our commands about this configuration, run to its end."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("USPS_", "NOTIFY_", "PYTEST_CURRENT_TEST"))}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("USPS_", "NOTIFY_", "PYTEST_CURRENT_TEST"))
+        }
         return subprocess.run(
             [sys.executable, "-m", "usps_token_broker", name, "--config", self.config, *options],
             stdin=subprocess.DEVNULL,
