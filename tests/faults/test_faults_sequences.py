@@ -1,0 +1,178 @@
+"""Faults of USPS one after another on one running broker, and at one that holds nothing yet."""
+
+import contextlib
+import http.client
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from processes import Home, Usps, until
+
+from usps_token_broker.simulator.fault_table import FAULTS, Choice
+from usps_token_broker.simulator.names import Api
+
+LIFE_SECONDS = 48
+"""So short that an attempt comes back to a slot's bucket every second."""
+ENOUGH_SECONDS = 30
+"""What a token has left that outlives any step here."""
+CALLERS = 8
+SLOTS = {"token": "bearer", "payment-authorization": "payment"}
+QUESTIONS = ("/v1/tokens/bearer?wait=1", "/v1/tokens/payment?wait=1", "/v1/headers?payment=default")
+CASES = [
+    (kind.name, value, api.value)
+    for kind in FAULTS.values()
+    for value in (kind.value.options if isinstance(kind.value, Choice) else (None,))
+    for api in kind.apis
+    if api in (Api.TOKEN, Api.PAYMENT)
+]
+GENTLER = {
+    "huge_body": 5,
+    "past_end": -60,
+    "short_life": 20,
+    "delay": 0.3,
+    "drip": 0.3,
+    "rate_limited": 1,
+    "rate_limited_until": 1,
+    "unavailable": 1,
+}
+"""Values that show the fault as well and take less of a test's time."""
+
+
+@pytest.fixture
+def usps():
+    """A USPS whose tokens are short, and which takes as many calls as it is given."""
+    quotas = ("--quota", "token=none", "--quota", "payment-authorization=none")
+    with Usps("--life", str(LIFE_SECONDS), *quotas) as process:
+        yield process
+
+
+@pytest.fixture
+def home(usps):
+    """A broker's folder, with little patience."""
+    home = Home(usps.base_url, app="timeout_seconds = 1\ncalls_per_hour = 1000")
+    yield home
+    home.remove()
+
+
+def renew(home, slot):
+    """Order another token; the status, and the code if there is none."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(30)
+    with contextlib.closing(connection):
+        connection.sock.connect(str(home.folder / "state" / "admin.sock"))
+        connection.request("POST", f"/v1/tokens/{slot}/renewals?wait=1", b"")
+        response = connection.getresponse()
+        told = json.loads(response.read())
+        assert response.status < 300 or (told["code"] and told["detail"] and told["fix"])
+        return response.status, told.get("code")
+
+
+def attempted(home, slot):
+    """Order one until the bucket lets it through to USPS."""
+    return until(lambda: renew(home, slot)[1] != "budget_exhausted")
+
+
+def play(usps, name, value, api):
+    """Begin a fault."""
+    body = {"name": name, "endpoint": api}
+    if value is not None or name in GENTLER:
+        body["value"] = value if value is not None else GENTLER[name]
+    usps.ask("POST", "/sim/faults", body)
+
+
+def everybody_is_answered(home):
+    """Many callers at once get a token or a problem that says what to do; how many."""
+    with ThreadPoolExecutor(CALLERS) as pool:
+        answers = list(pool.map(home.get, QUESTIONS * (CALLERS // len(QUESTIONS) + 1)))
+    for status, headers, body in answers:
+        said = json.loads(body)
+        if status != 200:
+            assert headers["Content-Type"] == "application/problem+json"
+            assert said["code"]
+            assert said["detail"]
+            assert said["fix"]
+    return len(answers)
+
+
+def check(home, usps, broker):
+    """What holds whatever USPS does; how many facts that are."""
+    assert broker.process.poll() is None
+    assert home.get("/healthz")[0] == 200
+    assert "Traceback" not in broker.errors()
+    # Read before USPS is asked: a call may begin between the two, and is charged before it does.
+    seen = {endpoint: usps.calls(endpoint) for endpoint in SLOTS}
+    for window in home.status()["apps"][0]["budget"]:
+        assert seen[window["endpoint"]] <= window["used_last_hour"] <= window["calls_per_hour"]
+    return 5 + everybody_is_answered(home)
+
+
+def gets_well(home, usps, endpoints):
+    """The faults are over: these tokens come anew; how many facts."""
+    usps.ask("DELETE", "/sim/faults")
+    for slot in {SLOTS[endpoint] for endpoint in endpoints}:
+        until(lambda slot=slot: renew(home, slot)[0] == 200, home.status)
+        assert home.slot(slot)["trouble"] is None
+        assert home.token(slot)["expires_in"] > 0
+    return 2 * len(endpoints)
+
+
+def begins_to_work(home, usps):
+    """A fault is over at a broker that had nothing: tokens come, or it says when it asks again.
+
+    What USPS refused for good is not asked for at once, and no life makes its bucket fill sooner.
+    """
+    usps.ask("DELETE", "/sim/faults")
+    for slot in SLOTS.values():
+        until(lambda slot=slot: is_settled(home, slot), home.status)
+        if home.slot(slot)["phase"] == "halted":
+            assert home.slot(slot)["next_attempt_at"] > 0
+        else:
+            assert home.token(slot)["expires_in"] > 0
+    return 2 * len(SLOTS)
+
+
+def is_settled(home, slot):
+    """Whether it is renewed, by order or of itself, or was refused and cannot be ordered."""
+    status, _ = renew(home, slot)
+    seen = home.slot(slot)
+    is_well = seen["freshness"] == "fresh" and seen["trouble"] is None
+    return status == 200 or is_well or seen["phase"] == "halted"
+
+
+def test_one_broker_outlives_fault_after_fault(usps, home, dice, rounds, tried):
+    """In random order, sometimes two at once; tokens that are good are served meanwhile."""
+    with home.broker() as broker:
+        for _ in range(rounds(3, 150)):
+            before = {slot: home.token(slot) for slot in SLOTS.values()}
+            faults = dice.sample(CASES, dice.choice((1, 1, 2)))
+            print(faults)  # noqa: T201 - which they were, beside a failure
+            for fault in faults:
+                play(usps, *fault)
+            attempted(home, SLOTS[faults[0][2]])
+            checks = 0
+            for slot, held in before.items():
+                if held["expires_in"] > ENOUGH_SECONDS:
+                    assert home.token(slot)["serial"] >= held["serial"]
+                    checks += 1
+            checks += check(home, usps, broker)
+            checks += gets_well(home, usps, {endpoint for _, _, endpoint in faults})
+            tried("faults at USPS in a random sequence, one broker", len(faults), checks)
+
+
+def test_a_broker_that_holds_nothing_starts_under_any_fault(usps, dice, rounds, tried):
+    """Callers are told why they wait; when the fault is over there are tokens."""
+    for fault in dice.sample(CASES, rounds(2, len(CASES))):
+        print(fault)  # noqa: T201 - which one it was, beside a failure
+        usps.ask("POST", "/sim/reset")
+        play(usps, *fault)
+        home = Home(usps.base_url, app="timeout_seconds = 1\ncalls_per_hour = 1000")
+        try:
+            with home.broker() as broker:
+                checks = everybody_is_answered(home) + check(home, usps, broker)
+                checks += begins_to_work(home, usps)
+            tried("fault at USPS, at a broker without tokens", 1, checks)
+        finally:
+            usps.ask("DELETE", "/sim/faults")
+            home.remove()
