@@ -20,6 +20,9 @@ CASES = [
     for api in kind.apis
     if api in (Api.TOKEN, Api.PAYMENT)
 ]
+PARTS = 3
+HALTING = {"account_state", "not_enrolled", "unauthorized", "rate_limited", "rate_limited_until"}
+"""What keeps a broker from asking again for a while, shrunk with the life of its tokens."""
 GENTLER = {
     "huge_body": 5,
     "past_end": -60,
@@ -98,8 +101,10 @@ def tormented(usps, name, value, api):
         home.remove()
 
 
-def test_a_fault_costs_no_good_token_and_is_over_when_it_is_over(usps, dice, rounds, tried):
-    """Each row of the simulator's table; the short form draws some of them."""
-    for name, value, api in dice.sample(CASES, rounds(6, len(CASES))):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_fault_costs_no_good_token_and_is_over_when_it_is_over(part, usps, dice, rounds, tried):
+    """Each row of the simulator's table; the short form draws one of those that are soon over."""
+    soon_over = [case for case in CASES if case[0] not in HALTING]
+    for name, value, api in rounds([dice.choice(soon_over)], CASES[part::PARTS]):
         print(name, value, api)  # noqa: T201 - which one it was, beside a failure
         tried("fault at USPS, alone, real processes", 1, tormented(usps, name, value, api))
