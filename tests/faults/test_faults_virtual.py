@@ -75,7 +75,7 @@ class Weeks:
         await self.live(shop, RECOVERY_SECONDS + LONGEST_FLOOR.get(fault, 0.0), calm=True)
         if fault in PASSING:
             for slot in SLOTS:
-                assert self.is_fresh(shop, slot), f"{slot} is not fresh again after {fault}"
+                assert self.is_fresh(shop, slot), f"not fresh again: {self.view(shop, slot)}"
                 self.watched.checks += 1
 
     async def live(self, shop, seconds, *, calm=False, pause_seconds=300):
@@ -95,9 +95,11 @@ class Weeks:
                 self.watched.look(shop, slot)
             await anyio.sleep(self.dice.uniform(10, pause_seconds))
 
+    def view(self, shop, slot):
+        return shop.loop.broker.snapshot(self.clock()).slot(slot)
+
     def is_fresh(self, shop, slot):
-        view = shop.loop.broker.snapshot(self.clock()).slot(slot)
-        return view.freshness is Freshness.FRESH
+        return self.view(shop, slot).freshness is Freshness.FRESH
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-_SBOM = Path(__file__).parents[2] / "sboms" / "usps-token-broker.cdx.json"
+_SBOM = Path(__file__).parents[2] / "broker" / "usps-token-broker.cdx.json"
 _MOST_SECONDS = 60
 
 

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = {
-    ROOT / "pyproject.toml": ROOT / "sboms" / "usps-token-broker.cdx.json",
+    ROOT / "pyproject.toml": ROOT / "broker" / "usps-token-broker.cdx.json",
     ROOT / "clients/python/pyproject.toml": ROOT / "clients/python/usps-token-client.cdx.json",
 }
 _PYTHONS: Final = ("3.11", "3.12", "3.13")
