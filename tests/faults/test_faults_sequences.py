@@ -29,6 +29,8 @@ CASES = [
     for api in kind.apis
     if api in (Api.TOKEN, Api.PAYMENT)
 ]
+IN_SEQUENCE = [case for case in CASES if case[0] != "opaque_token"]
+"""Without a life of its own a token is held for eight hours, which no short one outlives."""
 GENTLER = {
     "huge_body": 5,
     "past_end": -60,
@@ -153,7 +155,7 @@ def test_one_broker_outlives_fault_after_fault(usps, home, dice, rounds, tried):
     with home.broker() as broker:
         for _ in range(rounds(3, 150)):
             before = {slot: home.token(slot) for slot in SLOTS.values()}
-            faults = dice.sample(CASES, dice.choice((1, 1, 2)))
+            faults = dice.sample(IN_SEQUENCE, dice.choice((1, 1, 2)))
             print(faults)  # noqa: T201 - which they were, beside a failure
             for fault in faults:
                 play(usps, *fault)
