@@ -143,11 +143,10 @@ def begins_to_work(home, usps):
 
 
 def is_settled(home, slot):
-    """Whether it is well of itself, or no attempt can be made soon."""
+    """Whether it has a good token, or no attempt can be made soon."""
     seen = home.slot(slot)
-    if seen["freshness"] == "fresh":
-        return seen["trouble"] is None
-    return seen["phase"] == "halted" or (seen["trouble"] and seen["attempts_left"] < 1)
+    is_out = seen["trouble"] and seen["attempts_left"] < 1
+    return seen["freshness"] == "fresh" or seen["phase"] == "halted" or is_out
 
 
 def test_one_broker_outlives_fault_after_fault(usps, home, dice, rounds, tried):
