@@ -18,7 +18,7 @@ OTHER = Identity(54001, 54001)
 STATES = {
     "connected": b"",
     "in the middle of a head": b"GET /v1/tokens/bearer HTTP/1.1\r\nHost:",
-    "in the middle of a body": b"POST /v1/answers HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    "in the middle of a body": b"POST /v1/answers HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
     "waiting for a token": b"GET /v1/tokens/payment?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n",
     "reading a stream": b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n",
     "with answers unread": 60 * b"GET /v1/tokens/bearer HTTP/1.1\r\nHost: x\r\n\r\n",
