@@ -6,6 +6,7 @@ import pytest
 
 NOT_MENDABLE_IN_CI = {
     "this machine lets nobody mount a file system": "containers forbid it, even to root",
+    "this machine lets nobody raise the limit on locked memory": "as above (CAP_SYS_RESOURCE)",
     "this machine has no IPv6 loopback": "that of a container is its host's decision",
 }
 """Reasons for which CI may skip: only what neither root nor a package on .ci/run's list mends."""

@@ -17,7 +17,8 @@ KNOWN_TO_247 = set(
     # One directive a line would be as many lines as all tests of this file.
     """
     After Also AmbientCapabilities Backlog CapabilityBoundingSet Description DevicePolicy
-    DirectoryMode ExecReload ExecStart FileDescriptorName KeyringMode LimitCORE LimitNOFILE
+    DirectoryMode ExecReload ExecStart FileDescriptorName KeyringMode LimitCORE LimitMEMLOCK
+    LimitNOFILE
     ListenStream LoadCredential LockPersonality MemoryDenyWriteExecute MemoryMax MemorySwapMax
     NoNewPrivileges NotifyAccess OOMScoreAdjust PrivateDevices PrivateMounts PrivateTmp
     ProtectClock ProtectControlGroups ProtectHome ProtectHostname ProtectKernelLogs

@@ -158,6 +158,7 @@ def test_nothing_of_a_token_reaches_a_disk(service):
     """Neither as a core nor by swap."""
     assert service["Service", "LimitCORE"] == "0"
     assert service["Service", "MemorySwapMax"] == "0"
+    assert service["Service", "LimitMEMLOCK"] == "infinity"
 
 
 def test_errors_that_stay_are_tried_again_slowly(service):

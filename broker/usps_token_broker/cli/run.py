@@ -55,6 +55,7 @@ def act(options: argparse.Namespace) -> int:
     journal.start(os.environ)
     os.umask(0o077)
     memory.keep_private()
+    memory.keep_from_swap()
     try:
         settings = load(options.config, os.environ, uid=os.getuid())
     except ConfigError as error:
