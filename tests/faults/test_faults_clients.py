@@ -72,8 +72,9 @@ def served(home):
 def connected(home, sent=b""):
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(30)
-    client.connect(str(home.socket))
-    client.sendall(sent)
+    until(lambda: client.connect_ex(str(home.socket)) == 0)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused already
+        client.sendall(sent)
     return client
 
 
