@@ -10,6 +10,7 @@ import pytest
 from usps_token_broker import cli
 from usps_token_broker.config import AppSettings, ConfigError, SlotSettings, load
 from usps_token_broker.config.environment import VARIABLES
+from usps_token_broker.config.limits import UserLimits
 from usps_token_broker.wire.operations import OPERATIONS
 from usps_token_broker.wire.problems import STATUS
 from usps_token_client import _arguments, _exits, _running, _settings
@@ -46,6 +47,8 @@ def test_every_key_is_in_the_reference_and_no_other(tmp_path):
     """What the reader of each table takes, by its own word."""
     text = """
         qqqqqqqq = 1
+        [limits]
+        qqqqqqqq = 1
         [apps.NAME]
         qqqqqqqq = 1
         [apps.NAME.bearer]
@@ -57,7 +60,9 @@ def test_every_key_is_in_the_reference_and_no_other(tmp_path):
     taken = set()
     for keys in by_table.values():
         if "apps" in keys:
-            taken |= {key for key in keys if key != "apps"}
+            taken |= {key for key in keys if key not in {"apps", "limits"}}
+        elif "streams_per_uid" in keys:
+            taken |= {f"limits.{key}" for key in keys}
         elif "base_url" in keys:
             taken |= {f"apps.NAME.{key}" for key in keys if key not in {"bearer", "payments"}}
         elif "roles" in keys:
@@ -76,6 +81,8 @@ def test_the_defaults_are_those_of_the_code():
         key = f"apps.NAME.{field.name}"
         if isinstance(field.default, int | float) and key in told:
             assert float(told[key]) == field.default, key
+    for field in fields(UserLimits):
+        assert int(told[f"limits.{field.name}"]) == field.default
     bearer = AppSettings.__dataclass_fields__["bearer"].default_factory()
     assert told["apps.NAME.bearer.required"] == str(bearer.required).lower()
     slot = SlotSettings("payment")

@@ -197,3 +197,22 @@ def test_a_broker_that_is_stopped_costs_a_caller_its_own_deadline_and_no_more(ho
     assert TokenClient(str(home.socket)).bearer().value
     until(lambda: descriptors(home) <= before)
     tried("a broker stopped and continued", 5, 7)
+
+
+def test_a_limit_of_the_configuration_holds(tried):
+    """Whoever meets it is told its name, and the user beside it is not touched."""
+    with Usps() as usps:
+        home = Home(usps.base_url, bearer=f"users = [{OTHER.uid}]")
+        try:
+            with home.config.open("a") as config:
+                config.write("\n[limits]\nconnections_per_uid = 3\n")
+            with home.broker():
+                until(lambda: home.get("/v1/tokens/bearer")[0] == 200)
+                with many(home, 3, b""), connected(home) as fourth:
+                    said = read(fourth)
+                    assert b"too_many_requests" in said
+                    assert b"limits.connections_per_uid" in said
+                    assert served(home)
+        finally:
+            home.remove()
+    tried("connections of one user, up to 2,000 at once", 4, 3)

@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import anyio
@@ -187,8 +187,9 @@ class Daemon:
         """Begin: what was saved is served at once; USPS is called once httpx is there."""
         self._announcer.starting("reading the state of the process before")
         self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
+        limits = replace(Limits(), **asdict(self._outside.settings.limits))
         self._servers = [
-            self._make_server(self._outside.socket, self._door.handle, Limits()),
+            self._make_server(self._outside.socket, self._door.handle, limits),
             self._make_server(self._outside.admin, self._door.handle_admin, _ADMIN_LIMITS),
         ]
         tasks.start_soon(self._loop.run)

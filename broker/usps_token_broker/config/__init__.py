@@ -6,6 +6,7 @@ said; `kinds`, `hosts`, `people`, `roles` and `secrets` know what fits; `tables`
 """
 
 from usps_token_broker.config.budgets import demands
+from usps_token_broker.config.limits import UserLimits
 from usps_token_broker.config.loading import DEFAULT_PATH, load
 from usps_token_broker.config.problems import ConfigError, Problem
 from usps_token_broker.config.settings import AppSettings, BrokenSlot, Settings, SlotSettings
@@ -18,6 +19,7 @@ __all__ = [
     "Problem",
     "Settings",
     "SlotSettings",
+    "UserLimits",
     "demands",
     "load",
 ]

@@ -1,7 +1,7 @@
 """What is different between two configurations, in words for who had one replaced by the other."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Final
 
 from usps_token_broker.config.problems import Problem, key_path
@@ -72,7 +72,7 @@ def _told(value: object) -> str:
 
 
 def fixed(before: Settings, after: Settings) -> Iterator[Problem]:
-    """What only another process can have: its socket and its state lie where they lie."""
+    """What only another process can have: where socket and state lie, and what a user may take."""
     places = (
         ("socket", before.socket_path, after.socket_path),
         ("state_dir", before.state_dir, after.state_dir),
@@ -85,6 +85,16 @@ def fixed(before: Settings, after: Settings) -> Iterator[Problem]:
                 f"{old}, as when the broker was started",
                 str(new),
                 "restart the broker to move it, which loses no token where state_dir stays",
+            )
+    for limit in fields(before.limits):
+        old_limit, new_limit = getattr(before.limits, limit.name), getattr(after.limits, limit.name)
+        if old_limit != new_limit:
+            yield Problem(
+                after.source.removeprefix("file "),
+                key_path("limits", limit.name),
+                f"{old_limit}, as when the broker was started",
+                str(new_limit),
+                "restart the broker to change it, which loses no token",
             )
 
 

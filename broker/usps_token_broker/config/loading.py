@@ -11,6 +11,7 @@ from usps_token_broker.config.apps import Rules, read_app
 from usps_token_broker.config.environment import VARIABLES, read_environment, variables_set
 from usps_token_broker.config.files import NO_SUCH_FILE, read_toml
 from usps_token_broker.config.kinds import Flag, ListOf
+from usps_token_broker.config.limits import read_limits
 from usps_token_broker.config.payment_files import merge
 from usps_token_broker.config.places import read_places
 from usps_token_broker.config.problems import ConfigError, Problem, key_path
@@ -65,13 +66,16 @@ def _from_file(path: Path, environ: Mapping[str, str], *, uid: int) -> Settings:
         table.note("an app", "none", _EXAMPLE, "apps")
     variables = Variables(environ, problems)
     socket_path, state_dir = read_places(table, variables, environ, uid=uid)
+    limits = read_limits(table.table("limits"))
     table.finish()
     problems += [*_twins(table.source, apps), *_both(path, apps, environ)]
     if problems:
         raise ConfigError(problems)
     merged = merge(apps, path)
     warnings = (*_remarks(merged.apps), *merged.warnings)
-    return Settings(merged.apps, state_dir, socket_path, f"file {path}", warnings, merged.broken)
+    return Settings(
+        merged.apps, state_dir, socket_path, f"file {path}", warnings, merged.broken, limits
+    )
 
 
 def _from_environment(environ: Mapping[str, str], *, uid: int) -> Settings:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from usps_token_broker.config.limits import UserLimits
 from usps_token_broker.config.problems import Problem, printable
 from usps_token_broker.drivers.secret_source import SecretSource
 
@@ -78,3 +79,4 @@ class Settings:
     """Where it comes from, in words."""
     warnings: tuple[str, ...] = ()
     broken: tuple[BrokenSlot, ...] = ()
+    limits: UserLimits = field(default_factory=UserLimits)

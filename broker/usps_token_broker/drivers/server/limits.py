@@ -93,7 +93,7 @@ class Ledger:
     def connect(self, uid: int) -> str | None:
         """Counts a connection, or says which limit it would pass."""
         if self._connections[uid] >= self._limits.connections_per_uid:
-            return _excess(uid, "connections", self._limits.connections_per_uid)
+            return _excess(uid, "connections", "connections", self._limits.connections_per_uid)
         if self._total >= self._limits.connections:
             return f"all {self._limits.connections} connections are taken"
         self._connections[uid] += 1
@@ -108,7 +108,7 @@ class Ledger:
     def wait(self, uid: int) -> str | None:
         """Counts a waiting request, or says which limit it would pass."""
         if self._waiting[uid] >= self._limits.waiting_per_uid:
-            return _excess(uid, "waiting requests", self._limits.waiting_per_uid)
+            return _excess(uid, "waiting requests", "waiting", self._limits.waiting_per_uid)
         self._waiting[uid] += 1
         return None
 
@@ -119,7 +119,7 @@ class Ledger:
     def stream(self, uid: int) -> str | None:
         """Counts a stream, which is a waiting request too, or says which limit it would pass."""
         if self._streams[uid] >= self._limits.streams_per_uid:
-            return _excess(uid, "streams", self._limits.streams_per_uid)
+            return _excess(uid, "streams", "streams", self._limits.streams_per_uid)
         excess = self.wait(uid)
         if excess is None:
             self._streams[uid] += 1
@@ -131,8 +131,11 @@ class Ledger:
         self.answered(uid)
 
 
-def _excess(uid: int, what: str, limit: int) -> str:
-    return f"uid {uid} already has {limit} {what}, the most that one uid may have"
+def _excess(uid: int, what: str, key: str, limit: int) -> str:
+    return (
+        f"uid {uid} already has {limit} {what}, the most that one uid may have "
+        f"(limits.{key}_per_uid)"
+    )
 
 
 def _discount(counter: Counter[int], uid: int) -> None:
