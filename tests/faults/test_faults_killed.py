@@ -33,7 +33,9 @@ def handed_out_by_one_that_dies(home, at):
             until(lambda: asked(home, seen) or process.poll() is not None)
             # Whatever it has yet to save is saved in its own time; then nothing more happens.
             until(lambda: process.poll() is not None or is_quiet(home))
-            return seen if process.poll() == -signal.SIGKILL else None
+            if process.poll() is None:  # it never came there, and shall lose nothing by our hand
+                process.terminate()
+            return seen if process.wait(30) == -signal.SIGKILL else None
         finally:
             process.kill()
 
