@@ -34,7 +34,7 @@ try:
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
 except ValueError:
     sys.exit("limited")
-codecs.lookup("ascii")  # loaded while its file can be read
+codecs.lookup("utf-8")  # loaded while its file can be read
 if len(sys.argv) > 2:
     import os
     os.setresuid(12345, 12345, 12345)

@@ -21,7 +21,7 @@ def keep_private() -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
-        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
+        Path("/proc/self/coredump_filter").write_bytes(b"0")
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
@@ -44,8 +44,8 @@ def keep_from_swap() -> bool:
 
 def _may_lock_anything() -> bool:
     with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(":")
-            if name == "CapEff":
+        for line in Path("/proc/self/status").read_bytes().splitlines():
+            name, _, value = line.partition(b":")
+            if name == b"CapEff":
                 return bool(int(value, 16) >> _CAP_IPC_LOCK & 1)
     return False
