@@ -96,6 +96,16 @@ def test_a_spent_token_is_not_restored():
     assert "past its life" in play.notes()[0].text
 
 
+def test_a_token_that_ended_while_nobody_ran_is_not_granted_anew():
+    """USPS gives the very same once more: its life was counted from the first time."""
+    play = ready(payments=0)
+    value = slot(play).token.value.reveal()
+    play.restart(away=9 * HOUR)
+    play.grant(BEARER, value=value)
+    assert play.view().trouble.kind is FailureKind.UNCHANGED
+    assert play.serial(BEARER) is None
+
+
 def test_a_kill_costs_at_most_one_call_an_endpoint():
     """The flight that was out is flown again: USPS may have seen it or not."""
     play = Playbook(0)

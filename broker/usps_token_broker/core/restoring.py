@@ -120,10 +120,11 @@ def _restore_token(slot: Slot, saved: SavedSlot, translation: Translation) -> li
     token = _token(slot, saved.token, translation)
     if token is None:
         return [notes.not_restored(slot, "its age cannot be told from the clock")]
-    if translation.now.boot >= schedule.spent_at(token, translation.now):
-        return [notes.not_restored(slot, "it is past its life")]
+    # Past its life it is never served; without it, USPS granting the very same would go unnoticed.
     slot.token = token
     slot.reported, slot.suspect = saved.reported, saved.suspect
+    if translation.now.boot >= schedule.spent_at(token, translation.now):
+        return [notes.not_restored(slot, "it is past its life")]
     return [notes.restored(slot, translation.now)]
 
 
