@@ -196,17 +196,27 @@ class Home:
         target: str,
         body: object = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        admin: bool = False,
     ) -> tuple[int, dict[str, str], bytes]:
-        """One request on the broker's socket."""
+        """One request on the broker's socket, or on the administrator's."""
+        path = self.folder / "state" / "admin.sock" if admin else self.socket
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(DEADLINE_SECONDS)
         with contextlib.closing(connection):
-            connection.sock.connect(str(self.socket))
+            connection.sock.connect(str(path))
             content = None if body is None else json.dumps(body)
             connection.request(method, target, content, dict(headers or {}))
             response = connection.getresponse()
             return response.status, dict(response.getheaders()), response.read()
+
+    def renew(self, slot: str, wait: float) -> tuple[int, dict[str, Any]]:
+        """What an order for another token is answered: a problem says what to do."""
+        status, _, body = self.ask("POST", f"/v1/tokens/{slot}/renewals?wait={wait}", admin=True)
+        told: dict[str, Any] = json.loads(body)
+        assert status < 300 or (told["code"] and told["detail"] and told["fix"]), told
+        return status, told
 
     def command(
         self, name: str, *options: str, environ: Mapping[str, str] | None = None

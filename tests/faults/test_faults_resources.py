@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from fault_cases import cases, play
 from processes import Home, Usps, until
 
 from usps_token_broker.simulator import EXAMPLE_LABEL
-from usps_token_broker.simulator.fault_table import FAULTS, Choice
 from usps_token_broker.simulator.names import Api
 
 pytest.importorskip("httpx")
@@ -42,13 +42,7 @@ with httpx.Client(transport=tokens.transport(), base_url=base_url, timeout=1.0) 
 """
 RENEWING = {"token_dead", "payment_token_dead"}
 """The verdicts that may cost a call of USPS."""
-CASES = [
-    (kind.name, value, api.value)
-    for kind in FAULTS.values()
-    for value in (kind.value.options if isinstance(kind.value, Choice) else (None,))
-    for api in kind.apis
-    if api in (Api.ADDRESSES, Api.LABELS)
-]
+CASES = cases(Api.ADDRESSES, Api.LABELS)
 GENTLER = {"huge_body": 5, "delay": 0.3, "drip": 0.001}
 """Values that show the fault as well and take less of a test's time."""
 
@@ -103,14 +97,6 @@ def spent(usps):
     return {endpoint: usps.calls(endpoint) for endpoint in ("token", "payment-authorization")}
 
 
-def play(usps, name, value, api):
-    """Begin a fault."""
-    body = {"name": name, "endpoint": api}
-    if value is not None or name in GENTLER:
-        body["value"] = value if value is not None else GENTLER[name]
-    usps.ask("POST", "/sim/faults", body)
-
-
 def judge(said, cost):
     """What one call may come to, and what it may cost; how many facts."""
     code = said.get("verdict", [None])[0]
@@ -130,12 +116,12 @@ def test_a_fault_of_an_api_costs_one_renewal_at_most(usps, place, dice, rounds, 
     for fault in dice.sample(CASES, rounds(20, len(CASES))):
         print(fault)  # noqa: T201 - which one it was, beside a failure
         before = spent(usps)
-        play(usps, *fault)
-        said = worker.call(fault[2])
+        play(usps, fault, GENTLER)
+        said = worker.call(fault.api)
         cost = {endpoint: count - before[endpoint] for endpoint, count in spent(usps).items()}
         checks = judge(said, cost)
         usps.ask("DELETE", "/sim/faults")
-        until(lambda api=fault[2]: worker.call(api).get("status") == 200, home.status)
+        until(lambda api=fault.api: worker.call(api).get("status") == 200, home.status)
         assert home.get("/healthz")[0] == 200
         assert "Traceback" not in broker.errors()
         tried("fault of a USPS API, at a worker with its transport", 1, checks + 3)

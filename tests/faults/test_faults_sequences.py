@@ -1,15 +1,12 @@
 """Faults of USPS one after another on one running broker, and at one that holds nothing yet."""
 
-import contextlib
-import http.client
 import json
-import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from fault_cases import cases, play
 from processes import Home, Usps, until
 
-from usps_token_broker.simulator.fault_table import FAULTS, Choice
 from usps_token_broker.simulator.names import Api
 
 LIFE_SECONDS = 48
@@ -22,14 +19,8 @@ QUESTIONS = tuple(
     f"/v1/{what}wait=1"
     for what in ("tokens/bearer?", "tokens/payment?", "headers?payment=default&")
 )
-CASES = [
-    (kind.name, value, api.value)
-    for kind in FAULTS.values()
-    for value in (kind.value.options if isinstance(kind.value, Choice) else (None,))
-    for api in kind.apis
-    if api in (Api.TOKEN, Api.PAYMENT)
-]
-IN_SEQUENCE = [case for case in CASES if case[0] != "opaque_token"]
+CASES = cases(Api.TOKEN, Api.PAYMENT)
+IN_SEQUENCE = [case for case in CASES if case.name != "opaque_token"]
 """Without a life of its own a token is held for eight hours, which no short one outlives."""
 GENTLER = {
     "huge_body": 5,
@@ -60,32 +51,15 @@ def home(usps):
     home.remove()
 
 
-def renew(home, slot):
-    """Order another token; the status, and the code if there is none."""
-    connection = http.client.HTTPConnection("localhost")
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(30)
-    with contextlib.closing(connection):
-        connection.sock.connect(str(home.folder / "state" / "admin.sock"))
-        connection.request("POST", f"/v1/tokens/{slot}/renewals?wait=1", b"")
-        response = connection.getresponse()
-        told = json.loads(response.read())
-        assert response.status < 300 or (told["code"] and told["detail"] and told["fix"])
-        return response.status, told.get("code")
-
-
 def attempted(home, usps, api):
     """Order one until USPS has seen a call for it, or none can be made with such a bearer."""
     before = usps.calls(api)
-    until(lambda: renew(home, SLOTS[api])[1] == "scope_missing" or usps.calls(api) > before)
 
+    def is_done():
+        _, told = home.renew(SLOTS[api], wait=1)
+        return told.get("code") == "scope_missing" or usps.calls(api) > before
 
-def play(usps, name, value, api):
-    """Begin a fault."""
-    body = {"name": name, "endpoint": api}
-    if value is not None or name in GENTLER:
-        body["value"] = value if value is not None else GENTLER[name]
-    usps.ask("POST", "/sim/faults", body)
+    until(is_done)
 
 
 def everybody_is_answered(home):
@@ -118,7 +92,7 @@ def gets_well(home, usps, endpoints):
     """The faults are over: these tokens come anew; how many facts."""
     usps.ask("DELETE", "/sim/faults")
     for slot in {SLOTS[endpoint] for endpoint in endpoints}:
-        until(lambda slot=slot: renew(home, slot)[0] == 200, home.status)
+        until(lambda slot=slot: home.renew(slot, wait=1)[0] == 200, home.status)
         assert home.slot(slot)["trouble"] is None
         assert home.token(slot)["expires_in"] > 0
     return 2 * len(endpoints)
@@ -132,7 +106,10 @@ def begins_to_work(home, usps):
     """
     usps.ask("DELETE", "/sim/faults")
     for slot in SLOTS.values():
-        until(lambda slot=slot: renew(home, slot)[0] == 200 or is_settled(home, slot), home.status)
+        until(
+            lambda slot=slot: home.renew(slot, wait=1)[0] == 200 or is_settled(home, slot),
+            home.status,
+        )
         seen = home.slot(slot)
         if seen["freshness"] != "fresh":
             assert seen["trouble"]["fix"]
@@ -157,15 +134,15 @@ def test_one_broker_outlives_fault_after_fault(usps, home, dice, rounds, tried):
             faults = dice.sample(IN_SEQUENCE, dice.choice((1, 1, 2)))
             print(faults)  # noqa: T201 - which they were, beside a failure
             for fault in faults:
-                play(usps, *fault)
-            attempted(home, usps, faults[0][2])
+                play(usps, fault, GENTLER)
+            attempted(home, usps, faults[0].api)
             checks = 0
             for slot, held in before.items():
                 if held["expires_in"] > ENOUGH_SECONDS:
                     assert home.token(slot)["serial"] >= held["serial"]
                     checks += 1
             checks += check(home, usps, broker)
-            checks += gets_well(home, usps, {endpoint for _, _, endpoint in faults})
+            checks += gets_well(home, usps, {fault.api for fault in faults})
             tried("faults at USPS in a random sequence, one broker", len(faults), checks)
 
 
@@ -174,7 +151,7 @@ def test_a_broker_that_holds_nothing_starts_under_any_fault(usps, dice, rounds, 
     for fault in dice.sample(CASES, rounds(2, len(CASES))):
         print(fault)  # noqa: T201 - which one it was, beside a failure
         usps.ask("POST", "/sim/reset")
-        play(usps, *fault)
+        play(usps, fault, GENTLER)
         home = Home(usps.base_url, app="timeout_seconds = 1\ncalls_per_hour = 1000")
         try:
             with home.broker() as broker:

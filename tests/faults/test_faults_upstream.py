@@ -1,25 +1,16 @@
 """Every fault of the simulator, alone, at a broker that holds good tokens; real processes."""
 
-import contextlib
-import http.client
 import json
-import socket
 
 import pytest
+from fault_cases import cases, play
 from processes import Home, Usps, until
 
-from usps_token_broker.simulator.fault_table import FAULTS, Choice
 from usps_token_broker.simulator.names import Api
 
 LIFE_SECONDS = 600
 SLOTS = {"token": "bearer", "payment-authorization": "payment"}
-CASES = [
-    (kind.name, value, api.value)
-    for kind in FAULTS.values()
-    for value in (kind.value.options if isinstance(kind.value, Choice) else (None,))
-    for api in kind.apis
-    if api in (Api.TOKEN, Api.PAYMENT)
-]
+CASES = cases(Api.TOKEN, Api.PAYMENT)
 PARTS = 3
 HALTING = {"account_state", "not_enrolled", "unauthorized", "rate_limited", "rate_limited_until"}
 """What keeps a broker from asking again for a while, shrunk with the life of its tokens."""
@@ -43,18 +34,6 @@ def usps():
         yield process
 
 
-def order_renewal(home, slot):
-    """What `renew` asks for; the broker's answer, good or bad."""
-    connection = http.client.HTTPConnection("localhost")
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(30)
-    with contextlib.closing(connection):
-        connection.sock.connect(str(home.folder / "state" / "admin.sock"))
-        connection.request("POST", f"/v1/tokens/{slot}/renewals?wait=5", b"")
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-
-
 def check(home, broker, before):
     """What holds whatever USPS does; how many facts that are."""
     assert json.loads(home.get("/healthz")[2])["alive"]
@@ -74,27 +53,19 @@ def is_well(home, slot):
     return said["trouble"] is None and said["freshness"] == "fresh"
 
 
-def play(usps, name, value, api):
-    """Begin a fault."""
-    body = {"name": name, "endpoint": api}
-    if value is not None or name in GENTLER:
-        body["value"] = value if value is not None else GENTLER[name]
-    usps.ask("POST", "/sim/faults", body)
-
-
-def tormented(usps, name, value, api):
+def tormented(usps, case):
     """One fault from beginning to end; how many facts were looked at."""
+    slot = SLOTS[case.api]
     home = Home(usps.base_url, app="timeout_seconds = 1\ncalls_per_hour = 60")
     try:
         with home.broker() as broker:
             before = {slot: home.token(slot) for slot in SLOTS.values()}
-            play(usps, name, value, api)
-            status, told = order_renewal(home, SLOTS[api])
-            assert status < 300 or (told["code"] and told["detail"] and told["fix"])
+            play(usps, case, GENTLER)
+            home.renew(slot, wait=5)
             checks = 1 + check(home, broker, before)
             usps.ask("DELETE", "/sim/faults")
-            order_renewal(home, SLOTS[api])
-            until(lambda: is_well(home, SLOTS[api]), lambda: json.dumps(home.slot(SLOTS[api])))
+            home.renew(slot, wait=5)
+            until(lambda: is_well(home, slot), lambda: json.dumps(home.slot(slot)))
             return checks + 1 + check(home, broker, before)
     finally:
         usps.ask("DELETE", "/sim/faults")
@@ -104,7 +75,7 @@ def tormented(usps, name, value, api):
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_fault_costs_no_good_token_and_is_over_when_it_is_over(part, usps, dice, rounds, tried):
     """Each row of the simulator's table; the short form draws one of those that are soon over."""
-    soon_over = [case for case in CASES if case[0] not in HALTING]
-    for name, value, api in rounds([dice.choice(soon_over)], CASES[part::PARTS]):
-        print(name, value, api)  # noqa: T201 - which one it was, beside a failure
-        tried("fault at USPS, alone, real processes", 1, tormented(usps, name, value, api))
+    soon_over = [case for case in CASES if case.name not in HALTING]
+    for case in rounds([dice.choice(soon_over)], CASES[part::PARTS]):
+        print(case)  # noqa: T201 - which one it was, beside a failure
+        tried("fault at USPS, alone, real processes", 1, tormented(usps, case))
