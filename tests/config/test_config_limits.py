@@ -1,15 +1,24 @@
 """What one user may take, by the configuration."""
 
+from dataclasses import asdict
+
 import pytest
 from configs import APP
 
 from usps_token_broker.config import ConfigError, UserLimits
 from usps_token_broker.config.differences import fixed
+from usps_token_broker.drivers.server.limits import Limits
 
 
 def test_without_a_word_they_are_generous(folder):
     """Hundreds of workers of one user, each with a connection."""
     assert folder.load(APP).limits == UserLimits()
+
+
+def test_the_standard_ones_are_those_of_the_server():
+    """The figures stand in two layers, of which the upper one does not load the lower for them."""
+    server = asdict(Limits())
+    assert asdict(UserLimits()).items() <= server.items()
 
 
 def test_each_can_be_set_by_itself(folder):
