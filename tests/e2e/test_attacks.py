@@ -199,6 +199,7 @@ def test_a_full_disk_costs_no_token_and_room_is_used_when_it_is_there(usps, home
 def test_a_state_directory_that_is_removed_costs_no_token(usps, home):
     """Somebody cleaned up: said, served on, and a new broker starts with a new one."""
     with home.broker() as broker:
+        home.token("payment")  # all is on record: nothing is written while it is removed
         serial = home.token()["serial"]
         shutil.rmtree(home.folder / "state")
         report = {"status": 401, "path": "/x", "serials": {"bearer": serial}}
