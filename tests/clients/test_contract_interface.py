@@ -28,8 +28,8 @@ ROLES_REFUSED = Failure(
 )
 WHO = {None: ADMIN, "a user without payment tokens": ALICE}
 EXACT = {
-    "code", "status", "type", "title", "retry", "outcome", "slot", "app", "token", "token_type",
-    "serial", "scopes", "degraded", "ready", "not_ready", "alive", "upstream_status",
+    "code", "reason", "status", "type", "title", "retry", "outcome", "slot", "app", "token",
+    "token_type", "serial", "scopes", "degraded", "ready", "not_ready", "alive", "upstream_status",
     "upstream_code",
 }  # fmt: skip
 """Fields whose values are told in the contract, and not only their kind."""

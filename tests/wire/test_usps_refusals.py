@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from usps_tokens import LIVE, PAGE, api_error, fault, oauth_error
 
+from usps_token_broker import catalogue
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.core.values import Secret
 from usps_token_broker.wire.grants import read_payment_answer, read_token_answer
-from usps_token_broker.wire.remedies import PAYMENT_FIXES
+from usps_token_broker.wire.remedies import PAYMENT_CODES
 
 UNKNOWN_KEY = (
     "InvalidApiKey: The client application credentials provided in the request are missing, "
@@ -225,13 +226,13 @@ def test_another_refusal_is_not_blamed_on_the_credentials(read: Read, status: in
     assert "newer version" in failure.fix
 
 
-@pytest.mark.parametrize("code", sorted(PAYMENT_FIXES))
+@pytest.mark.parametrize("code", sorted(PAYMENT_CODES))
 def test_each_known_code_has_its_fix(code: str) -> None:
     """Every code of USPS's list is a refusal with advice of its own."""
     failure = refused(read_payment_answer(400, {}, payment_error(400, code, "Some words.")))
     assert (failure.kind, failure.code) == (FailureKind.REFUSED, Code.PAYMENT_REFUSED)
     assert failure.sub_code == code
-    assert failure.fix == PAYMENT_FIXES[code]
+    assert failure.fix == catalogue.row(code).fix
     assert failure.detail == f'USPS answered 400 {code}: "Some words"'
 
 

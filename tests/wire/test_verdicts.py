@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from usps_tokens import LIVE, PAGE, api_error, fault, oauth_error
 
-from usps_token_broker.wire.remedies import PAYMENT_FIXES
+from usps_token_broker import catalogue
+from usps_token_broker.wire.remedies import PAYMENT_CODES
 from usps_token_broker.wire.verdict_rules import RULES, VerdictCode
 from usps_token_broker.wire.verdicts import Answered, Blames, Verdict, judge
 
@@ -338,12 +339,12 @@ def test_another_host_explains_only_a_refusal(status: int) -> None:
     assert told(status, host="apis-tem.usps.com").code is not VerdictCode.HOST_MISMATCH
 
 
-@pytest.mark.parametrize("code", sorted(PAYMENT_FIXES))
+@pytest.mark.parametrize("code", sorted(PAYMENT_CODES))
 def test_each_listed_code_brings_its_fix(code: str) -> None:
     """Roles and accounts are the administrator's to mend, not the token's."""
     verdict = told(400, listed(code, "Some words."), LABEL, payment_sent=True)
     assert (verdict.code, verdict.blames) == ("payment_role", Blames.NOTHING)
-    assert verdict.fix == PAYMENT_FIXES[code]
+    assert verdict.fix == catalogue.row(code).fix
 
 
 def test_a_cut_body_is_judged_by_what_there_is() -> None:

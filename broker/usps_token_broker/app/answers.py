@@ -128,6 +128,7 @@ class Answers:
                     serials=serials,
                     retry_after=denial.retry_after_seconds if denial else None,
                     next_attempt_at=denial.next_attempt_at if denial else None,
+                    reason=(denial.reason or denial.code.value) if denial else verdict.reason,
                 )
             ),
             tokens=tuple(map(str, slots)) if headers is not None else (),

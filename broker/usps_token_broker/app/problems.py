@@ -28,6 +28,7 @@ def denied(denial: Denial) -> Reply:
             retry_after=_rounded(denial.retry_after_seconds),
             upstream_status=denial.upstream_status,
             upstream_code=denial.upstream_code,
+            reason=denial.reason,
         )
     )
 

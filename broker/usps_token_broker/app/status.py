@@ -197,4 +197,5 @@ def _trouble(trouble: Trouble) -> TroubleMessage:
         times=trouble.times,
         upstream_status=trouble.upstream_status,
         upstream_code=trouble.sub_code,
+        reason=trouble.reason,
     )

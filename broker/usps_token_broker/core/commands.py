@@ -52,6 +52,8 @@ class Denial:
     retry_after_seconds: float | None = None
     upstream_status: int | None = None
     upstream_code: str | None = None
+    reason: str | None = None
+    """The row of the catalogue, where it is more exact than `code`."""
 
 
 @dataclass(frozen=True, slots=True)

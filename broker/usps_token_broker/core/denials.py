@@ -27,6 +27,7 @@ def deny(slot: Slot, next_attempt_at: float | None, held: Held, now: Now) -> Den
         retry_after_seconds=wait,
         upstream_status=trouble.upstream_status if trouble else None,
         upstream_code=trouble.sub_code if trouble else None,
+        reason=trouble.reason if trouble else None,
     )
 
 

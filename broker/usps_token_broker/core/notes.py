@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from usps_token_broker import catalogue
 from usps_token_broker.core import schedule
 from usps_token_broker.core.commands import Level, Note
 from usps_token_broker.core.lifecycle import Slot
@@ -11,18 +12,17 @@ from usps_token_broker.core.values import Freshness, Now, Phase, Token
 UNCHANGED: Final = Failure(
     FailureKind.UNCHANGED,
     Code.UPSTREAM_UNAVAILABLE,
-    "USPS granted nothing newer than the token we have",
-    "nothing to do: the broker asks again; if it lasts, tell USPS that the token endpoint "
-    "repeats itself",
+    catalogue.row("token_unchanged").cause,
+    catalogue.row("token_unchanged").fix,
+    reason="token_unchanged",
 )
 
 SCOPE_MISSING: Final = Failure(
     FailureKind.SCOPE_MISSING,
     Code.SCOPE_MISSING,
     "the bearer token lacks the scope `payments`, so USPS would refuse a payment authorization",
-    "ask USPS for access to the Labels and Payments APIs for this application (service request "
-    "at emailus.usps.com); it is looked at again with the next bearer token: once USPS has granted "
-    "it, `usps-token-broker renew bearer` fetches one",
+    catalogue.row("payments_scope_missing").fix,
+    reason="payments_scope_missing",
 )
 
 

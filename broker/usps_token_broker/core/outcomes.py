@@ -78,3 +78,5 @@ class Failure:
     skew_seconds: float | None = None
     asked_with: str | None = None
     """As in a grant."""
+    reason: str | None = None
+    """The row of the catalogue, where it is more exact than `code`."""

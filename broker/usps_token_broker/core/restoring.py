@@ -173,6 +173,7 @@ def _trouble(saved: SavedTrouble) -> Trouble:
         times=saved.times,
         upstream_status=saved.upstream_status,
         sub_code=saved.sub_code,
+        reason=saved.reason,
     )
 
 

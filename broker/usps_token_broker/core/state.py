@@ -38,6 +38,7 @@ class SavedTrouble:
     times: int
     upstream_status: int | None = None
     sub_code: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class Trouble:
     times: int = 1
     upstream_status: int | None = None
     sub_code: str | None = None
+    reason: str | None = None
+    """The row of the catalogue."""
 
     @classmethod
     def after(cls, before: Self | None, failure: Failure, wall: float) -> Self:
@@ -35,4 +37,5 @@ class Trouble:
             times=before.times + 1 if before else 1,
             upstream_status=failure.upstream_status,
             sub_code=failure.sub_code,
+            reason=failure.reason,
         )

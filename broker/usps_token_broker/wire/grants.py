@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
+from usps_token_broker import catalogue
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
 from usps_token_broker.core.values import NOMINAL_LIFE_SECONDS, Secret
-from usps_token_broker.wire import remedies
 from usps_token_broker.wire.redaction import redact
 from usps_token_broker.wire.refusals import payment_failure, token_failure
 from usps_token_broker.wire.usps import Shape, error_of
@@ -71,8 +71,9 @@ def _read(
             kind=FailureKind.TRANSIENT,
             code=Code.UPSTREAM_UNAVAILABLE,
             detail=redact(f"USPS answered 200 without a usable token: {problem}", secrets),
-            fix=remedies.UNUSABLE,
+            fix=catalogue.row("token_unusable").fix,
             upstream_status=HTTPStatus.OK.value,
+            reason="token_unusable",
         )
 
 

@@ -94,6 +94,9 @@ class VerdictMessage(Veiled, frozen=True, omit_defaults=True):
         float | None, says("Seconds until the next attempt at another token")
     ] = None
     next_attempt_at: Annotated[float | None, says("When that is, Unix seconds")] = None
+    reason: Annotated[
+        str | None, says("Its row of the catalogue, where it is more exact: `explain` says all")
+    ] = None
 
 
 class TroubleMessage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,6 +110,9 @@ class TroubleMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     times: Annotated[int, says("How many there were in a row")]
     upstream_status: Annotated[int | None, says("The HTTP status that USPS answered")] = None
     upstream_code: Annotated[str | None, says("USPS's own code, such as `invalid_client`")] = None
+    reason: Annotated[
+        str | None, says("Its row of the catalogue, where it is more exact: `explain` says all")
+    ] = None
 
 
 class SlotMessage(msgspec.Struct, frozen=True):

@@ -67,6 +67,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ] = None
     upstream_status: Annotated[int | None, says("The HTTP status that USPS answered")] = None
     upstream_code: Annotated[str | None, says("USPS's own code, such as `invalid_client`")] = None
+    reason: Annotated[
+        str | None, says("Its row of the catalogue, where it is more exact: `explain` says all")
+    ] = None
     problems: Annotated[
         tuple[ConfigProblem, ...], says("With `config_invalid`: everything that is wrong")
     ] = ()
@@ -81,6 +84,7 @@ def problem(  # noqa: PLR0913 - one argument for each member of the document
     retry_after: float | None = None,
     upstream_status: int | None = None,
     upstream_code: str | None = None,
+    reason: str | None = None,
     problems: tuple[ConfigProblem, ...] = (),
 ) -> Problem:
     """A problem with the status and title that belong to `code`.
@@ -99,6 +103,7 @@ def problem(  # noqa: PLR0913 - one argument for each member of the document
         retry_after=retry_after,
         upstream_status=upstream_status,
         upstream_code=upstream_code,
+        reason=reason,
         problems=problems,
     )
 

@@ -11,6 +11,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+from usps_token_broker import catalogue
+from usps_token_broker.catalogue import Row
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.core.values import Secret
 from usps_token_broker.wire import remedies
@@ -55,19 +57,21 @@ class _Answer:
     error: UspsError
     secrets: tuple[Secret, ...]
 
-    def fail(self, kind: FailureKind, code: Code, fix: str, detail: str = "") -> Failure:
+    def fail(self, kind: FailureKind, code: Code, row: Row, detail: str = "") -> Failure:
         return Failure(
             kind=kind,
             code=code,
             detail=redact(detail or self._words(), self.secrets),
-            fix=fix,
+            fix=row.fix,
             upstream_status=self.status,
             sub_code=self._sub_code() or None,
             retry_after_seconds=retry_after_seconds(self.headers),
+            reason=row.code,
         )
 
-    def passing(self, fix: str = remedies.WAIT, detail: str = "") -> Failure:
-        return self.fail(FailureKind.TRANSIENT, Code.UPSTREAM_UNAVAILABLE, fix, detail)
+    def passing(self, reason: str = "upstream_unavailable", detail: str = "") -> Failure:
+        row = catalogue.row(reason)
+        return self.fail(FailureKind.TRANSIENT, Code.UPSTREAM_UNAVAILABLE, row, detail)
 
     def _words(self) -> str:
         said = quote(self.error, self.secrets)
@@ -86,20 +90,21 @@ class _Answer:
         code = sub_code_of(error)
         return code if redact(code, self.secrets) == code else ""
 
-    def refused(self, code: Code, fix: str) -> Failure:
+    def refused(self, code: Code, row: Row) -> Failure:
         """A 4xx of the API itself is a refusal; one that somebody in between gave is not."""
         expected = self.status in _REFUSALS
         bare = expected and self.error.shape is Shape.EMPTY
         if self.error.shape not in USPS_SHAPES and not bare:
             return self.in_between()
-        return self.fail(FailureKind.REFUSED, code, fix if expected else remedies.UNEXPECTED)
+        row = row if expected else catalogue.row("answer_unexpected")
+        return self.fail(FailureKind.REFUSED, code, row)
 
     def in_between(self) -> Failure:
         """Something that is not the API answered with this status."""
         what = _BODIES.get(self.error.shape, "a body that is not USPS's")
         said = quote(self.error, self.secrets) if self.error.shape is Shape.HTML else ""
         detail = f"something in front of USPS answered {self.status} with {what}{said}"
-        return self.passing(remedies.LOOK_BETWEEN, detail)
+        return self.passing("answered_in_between", detail)
 
 
 _BODIES: Final = {
@@ -137,8 +142,7 @@ def token_failure(
     decided = _by_status(answer, Code.CREDENTIALS_REFUSED)
     if decided is not None:
         return decided
-    fix = remedies.credentials_fix(answer.error)
-    return answer.refused(Code.CREDENTIALS_REFUSED, fix)
+    return answer.refused(Code.CREDENTIALS_REFUSED, remedies.credentials_row(answer.error))
 
 
 def payment_failure(
@@ -153,30 +157,27 @@ def payment_failure(
         lacks_scope(answer.error, headers) or lacks_product(answer.error)
     ):
         # Another bearer may have it, once USPS has granted it; the same one never will.
-        return answer.fail(FailureKind.SCOPE_MISSING, Code.SCOPE_MISSING, remedies.ASK_FOR_LABELS)
+        row = catalogue.row("payments_scope_missing")
+        return answer.fail(FailureKind.SCOPE_MISSING, Code.SCOPE_MISSING, row)
     if status == HTTPStatus.UNAUTHORIZED:
-        return answer.fail(
-            FailureKind.BEARER_REFUSED, Code.PAYMENT_REFUSED, remedies.BEARER_REFUSED
-        )
-    fix = remedies.payment_fix(answer.error)
-    if status == HTTPStatus.FORBIDDEN and not remedies.is_about_payment(answer.error):
-        fix = remedies.PAYMENT_FORBIDDEN
-    return answer.refused(Code.PAYMENT_REFUSED, fix)
+        row = catalogue.row("bearer_refused")
+        return answer.fail(FailureKind.BEARER_REFUSED, Code.PAYMENT_REFUSED, row)
+    other = "payments_forbidden" if status == HTTPStatus.FORBIDDEN else "payment_refused"
+    return answer.refused(Code.PAYMENT_REFUSED, remedies.payment_row(answer.error, other))
 
 
 def _by_status(answer: _Answer, refused: Code) -> Failure | None:
     """What the status alone decides."""
     status = answer.status
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return answer.fail(
-            FailureKind.RATE_LIMITED, Code.UPSTREAM_RATE_LIMITED, remedies.RATE_LIMITED
-        )
+        row = catalogue.row("upstream_rate_limited")
+        return answer.fail(FailureKind.RATE_LIMITED, Code.UPSTREAM_RATE_LIMITED, row)
     if status in _NO_SUCH_PATH:
         detail = f"base_url does not lead to USPS's token endpoints: {status}"
         detail += quote(answer.error, answer.secrets)
-        return answer.fail(FailureKind.REFUSED, refused, remedies.BASE_URL, detail)
+        return answer.fail(FailureKind.REFUSED, refused, catalogue.row("base_url_wrong"), detail)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return answer.passing(remedies.LOOK_BETWEEN, _redirect(answer))
+        return answer.passing("redirected", _redirect(answer))
     if status < HTTPStatus.MULTIPLE_CHOICES:
         return answer.passing(detail=f"USPS answered {status}, where only 200 brings a token")
     if status in _NOT_A_REFUSAL or not _is_client_error(status):

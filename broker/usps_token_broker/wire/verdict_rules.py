@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from usps_token_broker import catalogue
+from usps_token_broker.catalogue import Row, of_calls
 from usps_token_broker.wire import remedies
 from usps_token_broker.wire.refusals import lacks_product, lacks_scope
 from usps_token_broker.wire.usps import Shape, UspsError
@@ -61,17 +63,36 @@ Text = str | Callable[[Seen], str]
 
 
 class Rule(NamedTuple):
-    """What an answer is when `holds`, and what to say of it."""
+    """What an answer is when `holds`: a verdict, and the row of the catalogue that explains it.
+
+    `detail` and `fix` say it better than the row's cause and fix where the answer itself is known.
+    """
 
     code: VerdictCode
     holds: Callable[[Seen], bool]
-    detail: Text
-    fix: Text
+    row: Callable[[Seen], Row]
+    detail: Text | None = None
+    fix: Text | None = None
 
 
-def said(text: Text, seen: Seen) -> str:
-    """A rule's text for this answer."""
+def said(text: Text | None, seen: Seen, otherwise: str) -> str:
+    """A rule's text for this answer; without one, the row's."""
+    if text is None:
+        return otherwise
     return text if isinstance(text, str) else text(seen)
+
+
+def _rule(
+    code: VerdictCode,
+    holds: Callable[[Seen], bool],
+    *,
+    reason: str = "",
+    detail: Text | None = None,
+    fix: Text | None = None,
+) -> Rule:
+    """A rule whose row does not depend on the answer."""
+    row = catalogue.row(reason or code.value)
+    return Rule(code, holds, lambda _seen: row, detail, fix)
 
 
 def names_payment_token(seen: Seen) -> bool:
@@ -92,6 +113,8 @@ _RATE: Final = _words(r"policies\.ratelimit|SpikeArrestViolation|QuotaViolation"
 _LIST_CODE: Final = re.compile(r"\d{6}")
 _CONTRACT: Final = _words(r"\bcontract\b")
 _LICENCE: Final = _words(r"\blicen[cs]")
+_OLD_HOST: Final = _words(r"^(?:api\.usps\.com|[a-z0-9-]*-cat\.usps\.com)(?::\d+)?$")
+"""Hosts of the platform before 2025 (USPS API Cloud Enrollment, 2024)."""
 
 _AUTH: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _REFUSED: Final = _AUTH | {HTTPStatus.BAD_REQUEST}
@@ -147,10 +170,15 @@ def _dead_detail(seen: Seen) -> str:
 
 
 def _dead_fix(seen: Seen) -> str:
-    fix = "send the call again with the headers that the broker gives"
+    fix = of_calls.SEND_AGAIN
     if seen.on_label and not seen.payment_sent:
-        fix += f"; {_SEND_PAYMENT}"
+        fix += f"; {of_calls.SEND_PAYMENT}"
     return fix
+
+
+def is_old_host(host: str) -> bool:
+    """Whether this host is of the platform before 2025."""
+    return _OLD_HOST.search(host) is not None
 
 
 def _mismatch_fix(seen: Seen) -> str:
@@ -160,150 +188,81 @@ def _mismatch_fix(seen: Seen) -> str:
     )
 
 
-_SEND_PAYMENT: Final = (
-    "send the payment token in the header X-Payment-Authorization-Token, not in the body: the "
-    "broker gives both headers at /v1/headers?payment=default"
-)
-_AFTER_GRANT: Final = (
-    "once it is granted, `usps-token-broker renew`: a bearer token from before does not have it"
-)
-_NEW_PRODUCT: Final = f"ask USPS for access to this API ({remedies.SUPPORT}); {_AFTER_GRANT}"
-
 RULES: Final = (
-    Rule(
+    _rule(
         VerdictCode.NOT_AN_ERROR,
         lambda s: HTTPStatus.OK <= s.status < HTTPStatus.MULTIPLE_CHOICES,
-        "this answer is no error",
-        "nothing to do",
     ),
-    Rule(
+    _rule(
         VerdictCode.RATE_LIMITED,
         lambda s: s.status == HTTPStatus.TOO_MANY_REQUESTS or _finds(_RATE, s),
-        "too many calls to this API",
-        "call less often, and not before Retry-After; USPS allows 60 calls per hour and API unless "
-        f"it granted more ({remedies.SUPPORT}), and new tokens do not change that",
     ),
-    Rule(
+    _rule(
         VerdictCode.SERVER_ERROR,
         lambda s: s.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
-        "USPS itself failed",
-        "try again after a while; the tokens have nothing to do with it",
     ),
-    Rule(
+    _rule(
         VerdictCode.TOKEN_ENDPOINT,
         lambda s: _is_client_error(s) and "oauth2" in s.segments,
-        "this call asked USPS for a token, which is what the broker is for",
-        "take tokens from the broker, and do not call /oauth2 from a worker",
     ),
-    Rule(
+    _rule(
+        VerdictCode.HOST_MISMATCH,
+        lambda s: s.status in _AUTH and s.hosts_differ and is_old_host(s.called_host),
+        reason="old_host",
+    ),
+    _rule(
         VerdictCode.HOST_MISMATCH,
         lambda s: s.status in _AUTH and s.hosts_differ,
-        lambda s: f"the tokens are for {s.own_host}, and the call went to {s.called_host}",
-        _mismatch_fix,
+        detail=lambda s: f"the tokens are for {s.own_host}, and the call went to {s.called_host}",
+        fix=_mismatch_fix,
     ),
     Rule(
         VerdictCode.PAYMENT_ROLE,
         lambda s: _is_client_error(s) and remedies.is_about_payment(s.error),
-        "the roles, the account or the enrolment behind the payment token do not allow this call",
-        lambda s: remedies.payment_fix(s.error),
+        lambda s: remedies.payment_row(s.error, "payment_role"),
+        detail=catalogue.row("payment_role").cause,
     ),
-    Rule(
+    _rule(
         VerdictCode.PAYMENT_TOKEN_MISSING,
         lambda s: _refuses_payment_token(s) and _is_missing(s),
-        "USPS did not find a payment token in this call",
-        _SEND_PAYMENT,
     ),
-    Rule(
+    _rule(
         VerdictCode.TOKEN_MALFORMED,
         lambda s: _refuses_payment_token(s) and _is_malformed(s),
-        "the payment token did not arrive whole",
-        "send the bare payment token of the broker in X-Payment-Authorization-Token: not the JSON "
-        "around it, not cut, no quotes",
+        reason="payment_token_malformed",
     ),
-    Rule(
-        VerdictCode.PAYMENT_TOKEN_DEAD,
-        _is_payment_dead,
-        "USPS no longer takes the payment token",
-        "send the call again with the headers that the broker gives",
-    ),
-    Rule(
+    _rule(VerdictCode.PAYMENT_TOKEN_DEAD, _is_payment_dead),
+    _rule(
         VerdictCode.SCOPE_MISSING,
         lambda s: _is_unauthorized(s) and lacks_scope(s.error, s.headers),
-        "the bearer token lacks a scope that this API wants",
-        _NEW_PRODUCT,
     ),
-    Rule(
+    _rule(
         VerdictCode.PRODUCT_MISSING,
         lambda s: _is_unauthorized(s) and (lacks_product(s.error) or _is_invalid_client(s)),
-        "the application does not have the product that this API belongs to",
-        _NEW_PRODUCT,
     ),
-    Rule(
-        VerdictCode.TOKEN_MALFORMED,
-        lambda s: _is_unauthorized(s) and _is_malformed(s),
-        "the bearer token did not arrive, or not whole",
-        "send `Authorization: Bearer ` and the bare token of the broker: not the JSON around it, "
-        "not cut, no quotes, not the payment token",
-    ),
-    Rule(VerdictCode.TOKEN_DEAD, _is_unauthorized, _dead_detail, _dead_fix),
-    Rule(
-        VerdictCode.CONTRACT,
-        lambda s: _is_forbidden(s) and _finds(_CONTRACT, s),
-        "the price type or account of this call is not the application's to use",
-        "check priceType, account number and CRID of the request, and ask USPS to link the "
-        f"contract to the application ({remedies.SUPPORT})",
-    ),
-    Rule(
+    _rule(VerdictCode.TOKEN_MALFORMED, lambda s: _is_unauthorized(s) and _is_malformed(s)),
+    _rule(VerdictCode.TOKEN_DEAD, _is_unauthorized, detail=_dead_detail, fix=_dead_fix),
+    _rule(VerdictCode.CONTRACT, lambda s: _is_forbidden(s) and _finds(_CONTRACT, s)),
+    _rule(
         VerdictCode.SCOPE_MISSING,
         lambda s: _is_forbidden(s) and lacks_scope(s.error, s.headers),
-        "the bearer token lacks a scope that this API wants",
-        _NEW_PRODUCT,
     ),
-    Rule(
-        VerdictCode.PRODUCT_MISSING,
-        lambda s: _is_forbidden(s) and lacks_product(s.error),
-        "the application does not have the product that this API belongs to",
-        _NEW_PRODUCT,
-    ),
-    Rule(
+    _rule(VerdictCode.PRODUCT_MISSING, lambda s: _is_forbidden(s) and lacks_product(s.error)),
+    _rule(
         VerdictCode.BLOCKED,
         lambda s: _is_forbidden(s) and s.error.shape is Shape.HTML,
-        "something in front of USPS, such as its CDN or a proxy, refused the call",
-        "look at URL, method and User-Agent of the call and at the address it comes from; USPS "
-        "itself did not see it",
     ),
-    Rule(
+    _rule(
         VerdictCode.LICENCE,
         lambda s: _is_forbidden(s) and (_finds(_LICENCE, s) or "addresses" in s.segments),
-        "the application may lack the licence of this API",
-        f"accept the licence of the API in {remedies.PORTAL}, as USPS wants it for Addresses since "
-        "August 2026",
     ),
-    Rule(
-        VerdictCode.ACCESS_CONTROL,
-        _is_forbidden,
-        "the application may not use this API, or not for this account",
-        f"check in {remedies.PORTAL} that the application has the product of this API and is "
-        f"linked to the account; {_AFTER_GRANT}",
-    ),
-    Rule(
+    _rule(VerdictCode.ACCESS_CONTROL, _is_forbidden),
+    _rule(
         VerdictCode.NOT_FOUND,
         lambda s: s.status == HTTPStatus.NOT_FOUND,
-        "USPS does not know this path, or not the thing it names",
-        "check the path and the id in it; the tokens have nothing to do with it",
+        detail="USPS does not know this path, or not the thing it names",
     ),
-    Rule(
-        VerdictCode.FORM_ERROR,
-        lambda s: s.status in _FORM,
-        "the request itself is wrong, and would be with any token",
-        "mend the request as USPS says",
-    ),
-    Rule(
-        VerdictCode.NOT_RECOGNISED,
-        lambda _s: True,
-        "this answer is none that the broker knows to be about a token",
-        "look at the answer itself; if it is about a token after all, report it to the makers of "
-        "the broker",
-    ),
+    _rule(VerdictCode.FORM_ERROR, lambda s: s.status in _FORM),
+    _rule(VerdictCode.NOT_RECOGNISED, lambda _s: True),
 )
 """In this order. What a status decides alone comes first, then the most telling words."""

@@ -73,16 +73,25 @@ class Verdict:
     detail: str
     fix: str
     blames: Blames = Blames.NOTHING
+    reason: str = ""
+    """The row of the catalogue."""
 
 
 def judge(answered: Answered) -> Verdict:
     """What this answer means; never raises."""
     seen = _see(answered)
     rule = next(rule for rule in RULES if rule.holds(seen))
-    detail = said(rule.detail, seen)
+    row = rule.row(seen)
+    detail = said(rule.detail, seen, row.cause)
     if seen.status >= HTTPStatus.MULTIPLE_CHOICES:
         detail += f"; USPS answered {seen.status}{quote(seen.error)}"
-    return Verdict(rule.code, redact(detail), said(rule.fix, seen), _blames(rule.code, seen))
+    return Verdict(
+        code=rule.code,
+        detail=redact(detail),
+        fix=said(rule.fix, seen, row.fix),
+        blames=_blames(rule.code, seen),
+        reason=row.code,
+    )
 
 
 def _blames(code: VerdictCode, seen: Seen) -> Blames:
@@ -99,8 +108,8 @@ def _see(answered: Answered) -> Seen:
     url = _URL.match(path)
     path = path[url.end() :] if url else path
     segments = frozenset(re.split(r"[?#]", path, maxsplit=1)[0].lower().split("/"))
-    own_host = _bare_host(answered.app_host)
-    called_host = _bare_host(answered.host or (url[1] if url else ""))
+    own_host = bare_host(answered.app_host)
+    called_host = bare_host(answered.host or (url[1] if url else ""))
     return Seen(
         status=answered.status,
         headers=answered.headers,
@@ -114,7 +123,7 @@ def _see(answered: Answered) -> Seen:
     )
 
 
-def _bare_host(text: str) -> str:
+def bare_host(text: str) -> str:
     """Host and port of a host, an authority or a URL, without what changes nothing."""
     text = text[:_MAX_PATH_CHARS].strip()
     url = _URL.match(text)

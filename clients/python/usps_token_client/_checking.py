@@ -143,6 +143,7 @@ def _add_upstream(error: TokenDenied, data: dict[str, Any]) -> None:
     error.next_attempt_at = float(at) if is_number(at) else None
     error.upstream_status = status if isinstance(status, int) else None
     error.upstream_code = words(data.get("upstream_code")) or None
+    error.reason = words(data.get("reason")) or None
 
 
 def _retry_after(data: dict[str, Any], answer: Answer) -> float | None:

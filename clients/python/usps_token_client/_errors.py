@@ -55,7 +55,12 @@ class BrokerError(Exception):
         self.status = status
 
     def __str__(self) -> str:
-        return f"{self.detail} [{self.code}]" + (f"; {self.fix}" if self.fix else "")
+        return f"{self.detail} [{self.named}]" + (f"; {self.fix}" if self.fix else "")
+
+    @property
+    def named(self) -> str:
+        """The most exact name that there is for it."""
+        return self.code
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), self.detail), dict(self.__dict__)
@@ -116,10 +121,17 @@ class TokenDenied(BrokerError):  # noqa: N818 - as above
     """The broker has no token for this caller, and says why.
 
     `next_attempt_at` (Unix seconds) is when it asks USPS again; `upstream_status` and
-    `upstream_code` are what USPS said, where USPS was asked.
+    `upstream_code` are what USPS said, where USPS was asked. `reason` is the row of the broker's
+    catalogue of errors, where it is more exact than `code`: `usps-token explain REASON`.
     """
 
     code = "denied"
     next_attempt_at: float | None = None
     upstream_status: int | None = None
     upstream_code: str | None = None
+    reason: str | None = None
+
+    @property
+    def named(self) -> str:
+        """The row of the catalogue beside the code."""
+        return f"{self.code}: {self.reason}" if self.reason else self.code

@@ -84,6 +84,7 @@ class Report:
             outcome=_checking.text(data, "outcome"),
             headers=headers,
             retry_after=float(retry_after) if _checking.is_number(retry_after) else None,
+            reason=_checking.words(data.get("reason")),
         )
 
     def tells_against(self, value: Token | Headers, verdict: Verdict) -> bool:

@@ -159,7 +159,7 @@ class Verdict(_Frozen):
     """
 
     __slots__ = (
-        "code", "detail", "fix", "headers", "outcome", "retry", "retry_after", "serials",
+        "code", "detail", "fix", "headers", "outcome", "reason", "retry", "retry_after", "serials",
     )  # fmt: skip
 
     code: str
@@ -167,6 +167,7 @@ class Verdict(_Frozen):
     fix: str
     retry: bool
     outcome: str
+    reason: str
     headers: Headers | None
     serials: dict[str, int]
     retry_after: float | None
@@ -181,9 +182,11 @@ class Verdict(_Frozen):
         outcome: str,
         headers: Headers | None = None,
         retry_after: float | None = None,
+        reason: str = "",
     ) -> None:
         self._set(
             code=code,
+            reason=reason or code,
             detail=detail,
             fix=fix,
             retry=retry,

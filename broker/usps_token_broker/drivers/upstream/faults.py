@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from usps_token_broker import catalogue
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.drivers.upstream.flight import Flight, Stage
-from usps_token_broker.wire import remedies
 from usps_token_broker.wire.redaction import redact
 
 _PROXY_VARIABLES: Final = (
@@ -22,17 +22,6 @@ _PROXY_VARIABLES: Final = (
     *("https_proxy", "http_proxy", "all_proxy"),
 )
 _MAX_DEPTH: Final = 50
-
-_NETWORK: Final = "check network, firewall and DNS of this host, and base_url"
-_CERTIFICATE: Final = (
-    "see whether a proxy on the way inspects TLS (then set ca_file to its CA), whether the CA "
-    "certificates of this system are up to date, and whether base_url is right"
-)
-_TLS: Final = (
-    "see whether base_url and its port are right, and whether a proxy or firewall on the way "
-    "breaks TLS"
-)
-_CONFIGURATION: Final = "check base_url, proxy, ca_file and roles in the configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +52,16 @@ def of_deadline(flight: Flight, route: Route) -> Failure:
     span = f"{route.timeout_seconds:g} s"
     match flight.stage:
         case Stage.PREPARING | Stage.REACHING:
-            return _unreached(f"no connection to {route.peer} within {span}", _network(route))
+            return _unreached(
+                "not_connected", f"no connection to {route.peer} within {span}", _network(route)
+            )
         case Stage.SECURING:
             detail = f"the TLS handshake with {_host(route.base_url)} did not end within {span}"
-            return _unreached(detail, _network(route))
+            return _unreached("tls_failed", detail, _network(route))
         case Stage.CALLING | Stage.SENT:
-            return _transient(f"timed out after {span} without a whole answer of USPS")
+            return _transient(
+                "call_timed_out", f"timed out after {span} without a whole answer of USPS"
+            )
 
 
 def of_error(error: Exception, flight: Flight, route: Route) -> Failure:
@@ -77,6 +70,7 @@ def of_error(error: Exception, flight: Flight, route: Route) -> Failure:
 
     if isinstance(error, httpx.ProxyError):
         return _unreached(
+            "proxy_refused",
             f"{route.peer} does not let the call through",
             f"check proxy in the configuration, and that it lets a CONNECT to {route.target} "
             "through without a password",
@@ -88,11 +82,12 @@ def of_error(error: Exception, flight: Flight, route: Route) -> Failure:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) or flight.unsent:
         return _of_connecting(error, route)
     if isinstance(error, httpx.RemoteProtocolError):
-        return _transient("the answer of USPS broke off or was not HTTP")
+        return _transient("answer_broken", "the answer of USPS broke off or was not HTTP")
     if isinstance(error, httpx.NetworkError):
-        return _transient("the connection to USPS broke before the answer was complete")
+        detail = "the connection to USPS broke before the answer was complete"
+        return _transient("answer_broken", detail)
     name = type(error).__name__
-    return _transient(f"the call failed in the broker itself ({name})", remedies.UNEXPECTED)
+    return _transient("broker_failed", f"the call failed in the broker itself ({name})")
 
 
 def is_distrust(error: Exception) -> bool:
@@ -103,36 +98,38 @@ def is_distrust(error: Exception) -> bool:
 def _of_preparing(error: Exception, route: Route) -> Failure:
     if isinstance(error, OSError) and route.ca_file is not None:
         why = error.strerror or type(error).__name__
-        return _unreached(
-            f"the CA certificates in {route.ca_file} cannot be used: {why}",
-            "set ca_file to a readable file of certificates in PEM form",
-        )
+        detail = f"the CA certificates in {route.ca_file} cannot be used: {why}"
+        return _unreached("ca_file_unusable", detail)
     name = type(error).__name__
-    return _unreached(f"the call to USPS could not be made ({name})", _CONFIGURATION)
+    return _unreached("call_not_made", f"the call to USPS could not be made ({name})")
 
 
 def _of_connecting(error: Exception, route: Route) -> Failure:
     """The innermost causes know best."""
     told = (_told(cause, route) for cause in _causes(error))
-    broke = f"the connection to {route.peer} broke before the request was sent", _network(route)
+    broke = (
+        "not_connected",
+        f"the connection to {route.peer} broke before the request was sent",
+        _network(route),
+    )
     return _unreached(*next((one for one in told if one is not None), broke))
 
 
-def _told(cause: BaseException, route: Route) -> tuple[str, str] | None:
-    """What this cause says, and what to do; None when it says nothing."""
+def _told(cause: BaseException, route: Route) -> tuple[str, str, str] | None:
+    """The row that this cause is, its words, and what to do; None when it says nothing."""
     server = _host(route.base_url)
     match cause:
         case socket.gaierror():
-            said = f"cannot find {route.peer}: {cause.strerror}", _network(route)
+            said = "dns_failed", f"cannot find {route.peer}: {cause.strerror}", _network(route)
         case ssl.SSLCertVerificationError():
             why = f"the certificate of {server} is refused: {cause.verify_message}"
-            said = why, _CERTIFICATE
+            said = "certificate_refused", why, ""
         case ssl.SSLError():
-            said = f"no TLS with {server}: {cause.reason or 'it broke off'}", _TLS
+            said = "tls_failed", f"no TLS with {server}: {cause.reason or 'it broke off'}", ""
         case ConnectionRefusedError():
-            said = f"{route.peer} refuses the connection", _network(route)
+            said = "not_connected", f"{route.peer} refuses the connection", _network(route)
         case OSError(errno=int(), strerror=str()):
-            said = f"cannot reach {route.peer}: {cause.strerror}", _network(route)
+            said = "not_connected", f"cannot reach {route.peer}: {cause.strerror}", _network(route)
         case _:
             return None
     return said
@@ -156,10 +153,11 @@ def _network(route: Route) -> str:
     if route.proxy is not None:
         return "check proxy in the configuration, and the network of this host"
     found = next((name for name in _PROXY_VARIABLES if os.environ.get(name)), None)
+    network = catalogue.row("not_connected").fix
     if found is None:
-        return _NETWORK
+        return network
     return (
-        f"{_NETWORK}; {found} is set in the environment, but the broker does not use it: a proxy "
+        f"{network}; {found} is set in the environment, but the broker does not use it: a proxy "
         "stands in the configuration, as proxy"
     )
 
@@ -175,11 +173,20 @@ def _host(url: str) -> str:
     return f"{shown}:{port}" if port else shown
 
 
-def _unreached(detail: str, fix: str) -> Failure:
-    kind, code = FailureKind.UNREACHED, Code.UPSTREAM_UNAVAILABLE
-    return Failure(kind, code, redact(detail), fix)
+def _unreached(reason: str, detail: str, fix: str = "") -> Failure:
+    return _failure(FailureKind.UNREACHED, reason, detail, fix)
 
 
-def _transient(detail: str, fix: str = remedies.WAIT) -> Failure:
-    kind, code = FailureKind.TRANSIENT, Code.UPSTREAM_UNAVAILABLE
-    return Failure(kind, code, redact(detail), fix)
+def _transient(reason: str, detail: str) -> Failure:
+    return _failure(FailureKind.TRANSIENT, reason, detail)
+
+
+def _failure(kind: FailureKind, reason: str, detail: str, fix: str = "") -> Failure:
+    """A failure of this row, whose fix stands where the situation does not say a better one."""
+    return Failure(
+        kind,
+        Code.UPSTREAM_UNAVAILABLE,
+        redact(detail),
+        fix or catalogue.row(reason).fix,
+        reason=reason,
+    )

@@ -1,0 +1,92 @@
+"""Which row of the catalogue a call that failed is, from whatever a person has of it."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from usps_token_broker import catalogue
+from usps_token_broker.catalogue import Row
+from usps_token_broker.wire import sent
+from usps_token_broker.wire.redaction import redact
+from usps_token_broker.wire.refusals import payment_failure, quote, token_failure
+from usps_token_broker.wire.transcripts import Transcript, read
+from usps_token_broker.wire.usps import parse_error
+from usps_token_broker.wire.verdict_rules import VerdictCode, is_old_host
+from usps_token_broker.wire.verdicts import Answered, bare_host, judge
+
+REPORT: Final = (
+    "feed it the whole answer, with status and headers, as `curl -i` prints it; if it is still "
+    "not recognised, send the bundle of `usps-token-broker doctor --bundle FILE` to the makers"
+)
+_MOST_SHOWN: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A row, and what was seen of the call. Its texts hold no secret."""
+
+    row: Row
+    detail: str
+    fix: str
+    recognised: bool = True
+
+
+def explain(text: str, *, now: float, own_host: str = "", status: int | None = None) -> Explanation:
+    """The explanation of a code, or of a call that this text tells of; never an error.
+
+    `now` is Unix seconds; `own_host` the host of the app whose tokens were used; `status` counts
+    where the text has none.
+    """
+    row = catalogue.CATALOGUE.get(text.strip())
+    if row is not None:
+        return Explanation(row, row.cause, row.fix)
+    call = read(text)
+    if call.status is None and status is None:
+        return _unknown(text)
+    return of_call(call, status=call.status or status or 0, now=now, own_host=own_host)
+
+
+def of_call(call: Transcript, *, status: int, now: float, own_host: str = "") -> Explanation:
+    """What the answer to this call means: by its request where that is told, by the answer else."""
+    answered = Answered(
+        status=status,
+        headers=call.headers,
+        body=call.body,
+        path=call.path,
+        host=call.host or None,
+        app_host=own_host,
+        payment_sent=call.sent is not None and sent.PAYMENT_HEADER in call.sent,
+    )
+    verdict = judge(answered)
+    error = parse_error(call.body)
+    told = f"USPS answered {status}{redact(quote(error))}"
+    reason = _by_endpoint(call, status)
+    if reason is None and is_old_host(bare_host(call.host or call.path)):
+        reason = "old_host"
+    if reason is None and call.sent is not None and status == HTTPStatus.UNAUTHORIZED:
+        reason = sent.fault(call.sent, bare_host(call.host), now)
+    if reason is None:
+        recognised = verdict.code is not VerdictCode.NOT_RECOGNISED
+        fix = verdict.fix if recognised else REPORT
+        return Explanation(catalogue.row(verdict.reason), verdict.detail, fix, recognised)
+    row = catalogue.row(reason)
+    return Explanation(row, f"{row.cause}; {told}", row.fix)
+
+
+def _by_endpoint(call: Transcript, status: int) -> str | None:
+    """The row of a refusal of a token endpoint, whoever asked there."""
+    if status < HTTPStatus.BAD_REQUEST:
+        return None
+    error = parse_error(call.body)
+    body = call.body.encode("utf-8", "replace")
+    if "/oauth2/" in call.path or error.code == "invalid_client":
+        return token_failure(status, call.headers, body).reason
+    if "/payment-authorization" in call.path:
+        return payment_failure(status, call.headers, body).reason
+    return None
+
+
+def _unknown(text: str) -> Explanation:
+    shown = redact(text, limit=_MOST_SHOWN)
+    said = f'not recognised: "{shown}"' if shown else "not recognised: there is nothing in it"
+    return Explanation(catalogue.row(VerdictCode.NOT_RECOGNISED.value), said, REPORT, recognised=False)
