@@ -8,14 +8,16 @@ from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.loop import Loop, Question
 from usps_token_broker.app.queries import Query, payment_slot
 from usps_token_broker.app.resolving import Refused, Resolver
-from usps_token_broker.app.shelf import AppInfo, Shelf
+from usps_token_broker.app.shelf import Shelf
 from usps_token_broker.app.tally import Tally
+from usps_token_broker.app.unrecognised import Unrecognised
 from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER, SlotId
 from usps_token_broker.wire.messages import AnswerReport, VerdictMessage, decode_report, encode
 from usps_token_broker.wire.problems import BadRequestError
 from usps_token_broker.wire.replies import Reply, json_reply
+from usps_token_broker.wire.verdict_rules import VerdictCode
 from usps_token_broker.wire.verdicts import Answered, Blames, Verdict, judge
 
 _RETRY = {Outcome.SUPERSEDED, Outcome.RENEWED}
@@ -32,14 +34,14 @@ class Answers:
         loop: Loop,
         shelf: Shelf,
         resolver: Resolver,
-        apps: dict[str, AppInfo],
         tally: Tally,
+        unrecognised: Unrecognised,
     ) -> None:
         self._loop = loop
         self._shelf = shelf
         self._resolver = resolver
-        self._apps = apps
         self._tally = tally
+        self._unrecognised = unrecognised
         self._refuse: Refuse | None = None
 
     def retire(self, refuse: Refuse) -> None:
@@ -64,6 +66,9 @@ class Answers:
         if not isinstance(payment, SlotId | None):
             return payment
         verdict = judge(self._answered(report, bearer.app))
+        if verdict.code is VerdictCode.NOT_RECOGNISED:
+            at = self._shelf.clock().wall
+            self._unrecognised.note(report.status, report.path, report.body, at)
         slots = (bearer,) if payment is None else (bearer, payment)
         if verdict.blames is Blames.NOTHING:
             return self._reply(verdict, slots, Question(outcome=Outcome.NOT_THE_TOKEN))
@@ -89,7 +94,7 @@ class Answers:
             body=report.body,
             path=report.path,
             host=report.host,
-            app_host=self._apps[app].host,
+            app_host=self._shelf.apps[app].host,
             payment_sent=report.serials.get("payment") is not None,
         )
 

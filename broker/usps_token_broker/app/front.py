@@ -9,6 +9,7 @@ from usps_token_broker.app.access import Access, AccessTable
 from usps_token_broker.app.admin import Admin
 from usps_token_broker.app.answers import Answers
 from usps_token_broker.app.calls import Handled, Handler
+from usps_token_broker.app.explanations import Explanations
 from usps_token_broker.app.forbidding import Forbidding
 from usps_token_broker.app.gate import Gate
 from usps_token_broker.app.loop import Loop
@@ -23,6 +24,7 @@ from usps_token_broker.app.shelf import AppInfo, Shelf
 from usps_token_broker.app.status import Process, Status
 from usps_token_broker.app.tally import NO_OPERATION, Tally
 from usps_token_broker.app.telling import config_problems
+from usps_token_broker.app.unrecognised import Unrecognised
 from usps_token_broker.config import Settings
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers.peers import Peer
@@ -48,6 +50,7 @@ class Inside:
     """What the loop's ports have, too."""
     handed: Callable[[Peer, tuple[str, ...]], None] = lambda _peer, _tokens: None
     """Is told of tokens that go to a peer, once a connection."""
+    unrecognised: Unrecognised = field(default_factory=Unrecognised)
 
 
 class Door:
@@ -107,11 +110,15 @@ class Front:
         admin = Admin(loop, resolver, clock)
         buffers = {app.name: app.buffer_seconds for app in settings.apps}
         self._reading = Reading(loop, self.shelf, resolver, lambda: clock().boot, buffers)
-        self._answers = Answers(loop, self.shelf, resolver, infos, inside.tally)
+        self._answers = Answers(loop, self.shelf, resolver, inside.tally, inside.unrecognised)
+        explanations = Explanations(infos, clock, inside.unrecognised)
         self.routes = Routes(
             self._reading,
             {
                 "reportAnswer": self._answers.take,
+                "explain": explanations.explain,
+                "readCatalogue": explanations.catalogue,
+                "readUnrecognised": explanations.unrecognised,
                 "readStatus": self.status.status,
                 "readReadiness": self.status.ready,
                 "readHealth": self.status.alive,

@@ -58,8 +58,8 @@ class Shelf:
         used: Callable[[SlotId], None] = lambda _slot: None,
     ) -> None:
         self._broker = broker
-        self._apps = apps
-        self._clock = clock
+        self.apps = apps
+        self.clock = clock
         self._used = used
         self._ready: dict[tuple[SlotId, ...], Ready] = {}
 
@@ -91,7 +91,7 @@ class Shelf:
         return None if servings is None else _header_set(servings)
 
     def _servings(self, slots: tuple[SlotId, ...]) -> list[Serving] | None:
-        now = self._clock()
+        now = self.clock()
         servings = [self._broker.serving(slot, now) for slot in slots if slot is not _HEADERS]
         found = [serving for serving in servings if serving is not None]
         return found if len(found) == len(servings) else None
@@ -105,7 +105,7 @@ class Shelf:
             return None
         ends_at = min(s.expires_boot_at for s in servings)
         spent_at = min(s.spent_boot_at for s in servings)
-        expires_in = math.floor(ends_at - self._clock().boot)
+        expires_in = math.floor(ends_at - self.clock().boot)
         answered = make(servings, expires_in)
         etag = '"' + ".".join(str(s.token.serial) for s in servings) + '"'
         headers = {"ETag": etag}
@@ -125,7 +125,7 @@ class Shelf:
 
     def _token_answer(self, slot: SlotId, serving: Serving, expires_in: int) -> "Answered":
         token = serving.token
-        app = self._apps[slot.app]
+        app = self.apps[slot.app]
         message = TokenMessage(
             token=token.value.reveal(),
             token_type=token.token_type,
@@ -146,7 +146,7 @@ class Shelf:
     def _headers_answer(
         self, slots: tuple[SlotId, ...], servings: list[Serving], expires_in: int
     ) -> "Answered":
-        app = self._apps[slots[0].app]
+        app = self.apps[slots[0].app]
         headers, serials = _header_set(servings)
         message = HeadersMessage(
             app=app.name,

@@ -89,4 +89,6 @@ def _by_endpoint(call: Transcript, status: int) -> str | None:
 def _unknown(text: str) -> Explanation:
     shown = redact(text, limit=_MOST_SHOWN)
     said = f'not recognised: "{shown}"' if shown else "not recognised: there is nothing in it"
-    return Explanation(catalogue.row(VerdictCode.NOT_RECOGNISED.value), said, REPORT, recognised=False)
+    return Explanation(
+        catalogue.row(VerdictCode.NOT_RECOGNISED.value), said, REPORT, recognised=False
+    )

@@ -32,6 +32,7 @@ APP: Final = Key(
     "app",
     "The app; without it the only one that this peer may use, else the one named `default`",
 )
+EXPLAINED_APP: Final = Key("app", "The app whose tokens the call was made with")
 ANY_APP: Final = Key("app", "This app alone; without it all that this peer may use")
 MIN_VALID: Final = Key(
     "min_valid",

@@ -145,6 +145,9 @@ def _operation(operation: Operation, schema_of: Mapping[Any, _Node]) -> _Node:
     if operation.body is not None:
         content = {"application/json": {"schema": schema_of[operation.body]}}
         described["requestBody"] = {"required": True, "content": content}
+    if operation.takes_text:
+        # Whatever is in it is taken, of any media type; this one says what to send.
+        described["requestBody"] = {"required": False, "content": {"text/plain": {"schema": {}}}}
     return described
 
 

@@ -75,6 +75,8 @@ class Operation:
     """Problems beside those that any call may be answered."""
     query: tuple[Key, ...] = ()
     body: type | None = None
+    takes_text: bool = False
+    """Its body is plain text, whatever is in it."""
     admin: bool = False
     """Served on the admin socket only."""
 
@@ -146,6 +148,23 @@ OPERATIONS: Final = (
         messages.AnswerReport,
     ),
     Operation(
+        "explain",
+        "POST",
+        "/v1/explanations",
+        "What an error is: its code, or what `curl -i` printed, as plain text; changes nothing",
+        (_ok("the row of the catalogue", messages.ExplanationMessage),),
+        frozenset({Code.UNKNOWN_APP}),
+        query=(keys.EXPLAINED_APP,),
+        takes_text=True,
+    ),
+    Operation(
+        "readCatalogue",
+        "GET",
+        "/v1/explanations",
+        "Every error that has a name: symptom, cause, fix and who can fix it",
+        (_ok("the catalogue", messages.CatalogueMessage),),
+    ),
+    Operation(
         "readStatus",
         "GET",
         "/v1/status",
@@ -202,6 +221,15 @@ OPERATIONS: Final = (
         "/openapi.json",
         "This interface as an OpenAPI document; on the admin socket all of it",
         (_ok("the document", dict),),
+    ),
+    Operation(
+        "readUnrecognised",
+        "GET",
+        "/v1/unrecognised",
+        "Answers of USPS that no row of the catalogue knows, redacted",
+        (_ok("a few of them", messages.UnrecognisedMessage),),
+        _NO_ADMINISTRATOR,
+        admin=True,
     ),
     Operation(
         "renewToken",
