@@ -1,21 +1,22 @@
 """`/v1/explanations`: what an error is, from its code or from what a person has of the call."""
 
+from dataclasses import asdict
+
 from usps_token_broker import catalogue
 from usps_token_broker.app import problems
 from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.shelf import AppInfo
 from usps_token_broker.app.unrecognised import Unrecognised
-from usps_token_broker.catalogue import Row
 from usps_token_broker.wire import transcripts
 from usps_token_broker.wire.explaining import explain
 from usps_token_broker.wire.messages import (
     CatalogueMessage,
-    ExplanationMessage,
     RowMessage,
     UnrecognisedAnswer,
     UnrecognisedMessage,
     encode,
+    explanation_message,
 )
 from usps_token_broker.wire.replies import Reply, json_reply
 
@@ -30,7 +31,7 @@ class Explanations:
 
     def catalogue(self, _call: Call) -> Reply:
         """Every row."""
-        rows = [row_message(row) for row in catalogue.CATALOGUE.values()]
+        rows = [RowMessage(**asdict(row)) for row in catalogue.CATALOGUE.values()]
         return json_reply(200, encode(CatalogueMessage(rows)))
 
     def explain(self, call: Call) -> Handled:
@@ -43,21 +44,7 @@ class Explanations:
         found = explain(text, now=now, own_host=self._own_host(call, told.host))
         if not found.recognised and told.status is not None:
             self._unknown.note(told.status, told.path, told.body, now)
-        return json_reply(
-            200,
-            encode(
-                ExplanationMessage(
-                    code=found.row.code,
-                    recognised=found.recognised,
-                    detail=found.detail,
-                    fix=found.fix,
-                    symptom=found.row.symptom,
-                    cause=found.row.cause,
-                    who=found.row.who.value,
-                    source=found.row.source,
-                )
-            ),
-        )
+        return json_reply(200, encode(explanation_message(found)))
 
     def unrecognised(self, _call: Call) -> Reply:
         """What nobody could explain so far."""
@@ -73,15 +60,3 @@ class Explanations:
         if call.query.app is not None:
             return self._apps[call.query.app].host
         return called if called in mine else next(iter(mine), "")
-
-
-def row_message(row: Row) -> RowMessage:
-    """A row as it goes over the wire."""
-    return RowMessage(
-        code=row.code,
-        symptom=row.symptom,
-        cause=row.cause,
-        fix=row.fix,
-        who=row.who.value,
-        source=row.source,
-    )

@@ -1,9 +1,9 @@
 """The command line: what a person types and what comes back, exit codes included.
 
-Exit codes are those of sysexits.h: 0 done, 64 wrong usage, 69 the broker is not there, 70 a bug,
-73 a directory or socket cannot be made, 74 the output cannot be written, 75 try again, 77 not
-allowed, 78 wrong configuration; and what a shell gives for signals, 130 for Ctrl-C and 141 when
-nobody reads what is printed.
+Exit codes are those of sysexits.h: 0 done, 64 wrong usage, 65 not recognised, 66 no such input, 69
+the broker is not there, 70 a bug, 73 a directory or socket cannot be made, 74 the output cannot be
+written, 75 try again, 77 not allowed, 78 wrong configuration; and what a shell gives for signals,
+130 for Ctrl-C and 141 when nobody reads what is printed.
 """
 
 import argparse
@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "run": "be the broker: fetch, renew and serve tokens until told to end",
     "check": "read the configuration and the secrets, say what is wrong, touch nothing",
     "status": "ask the running broker how every token stands",
+    "explain": "say what an error is and what to do: a code, or an answer of USPS",
     "reload": "have the running broker read configuration and secrets again, all or nothing",
     "renew": "have the running broker fetch another token now",
     "forget": "have the running broker drop tokens at once",

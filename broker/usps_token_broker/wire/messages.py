@@ -13,6 +13,7 @@ from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.credentials import Standing
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import Endpoint, Freshness, Phase
+from usps_token_broker.wire.explaining import Explanation
 from usps_token_broker.wire.problems import ConfigProblem
 from usps_token_broker.wire.saying import says
 from usps_token_broker.wire.verdict_rules import VerdictCode
@@ -311,6 +312,20 @@ class AliveMessage(msgspec.Struct, frozen=True):
 
     alive: Annotated[bool, says("Whether the core loop makes progress")]
     version: Annotated[str, says("The version of the broker")]
+
+
+def explanation_message(found: Explanation) -> ExplanationMessage:
+    """An explanation as it goes over the wire."""
+    return ExplanationMessage(
+        code=found.row.code,
+        recognised=found.recognised,
+        detail=found.detail,
+        fix=found.fix,
+        symptom=found.row.symptom,
+        cause=found.row.cause,
+        who=found.row.who.value,
+        source=found.row.source,
+    )
 
 
 encode = msgspec.json.Encoder().encode

@@ -8,8 +8,10 @@ from typing import Final
 
 _BEARER: Final = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
 _JWT_PARTS: Final = 3
+_SIGNATURE_CHARS: Final = {"RS256": 342, "RS512": 342, "ES256": 86}
+"""Of a whole signature in base64url, the key of RSA being 2048 bits long (RFC 7518 3.1, 3.3)."""
 _SHORTEST_SIGNATURE: Final = 43
-"""Characters of the shortest signature that a JWT can have (HS256; USPS's RS256 has 342)."""
+"""Of any other (HS256)."""
 _TEST_ISSUER: Final = re.compile(r"\bcat-keyc\b|-cat\.|\bcat-")
 """Of TEM, the test environment: `https://cat-keyc.usps.com/realms/USPS`."""
 _TEST_HOST: Final = "apis-tem.usps.com"
@@ -57,14 +59,21 @@ def _shape(token: str) -> str | None:
     parts = token.split(".")
     if not token.startswith("eyJ"):
         return "token_malformed"
-    whole = len(parts) == _JWT_PARTS and len(parts[2]) >= _SHORTEST_SIGNATURE
-    return None if whole else "token_cut"
+    if len(parts) != _JWT_PARTS:
+        return "token_cut"
+    algorithm = _decoded(parts[0]).get("alg")
+    least = _SIGNATURE_CHARS.get(str(algorithm), _SHORTEST_SIGNATURE)
+    return None if len(parts[2]) >= least else "token_cut"
 
 
 def _claims(token: str) -> Mapping[str, object]:
-    payload = token.split(".")[1]
+    return _decoded(token.split(".")[1])
+
+
+def _decoded(part: str) -> Mapping[str, object]:
+    """The object in this part of a JWT; empty where there is none."""
     try:
-        value = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

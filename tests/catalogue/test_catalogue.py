@@ -1,0 +1,48 @@
+"""The catalogue: every error that anybody can meet has one row, and each row is whole."""
+
+import re
+
+import pytest
+
+from usps_token_broker.catalogue import CATALOGUE, GROUPS, Row
+from usps_token_broker.core.outcomes import Code
+from usps_token_broker.wire.verdict_rules import VerdictCode
+from usps_token_client import _errors
+
+ROWS = [pytest.param(row, id=row.code) for row in CATALOGUE.values()]
+CODE = re.compile(r"[a-z]+(_[a-z]+)*|\d{6}")
+CLIENT_CODES = {
+    kind.code
+    for kind in vars(_errors).values()
+    if isinstance(kind, type) and issubclass(kind, _errors.BrokerError)
+}
+BASES = {"broker_error", "denied"}
+"""Codes of base classes, which no error that is raised has."""
+
+
+def test_no_code_stands_for_two_rows() -> None:
+    """A name that means two things names nothing."""
+    assert len(CATALOGUE) == sum(map(len, GROUPS.values()))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_says_everything(row: Row) -> None:
+    """In phrases that fit a line of a log and end no sentence."""
+    assert CODE.fullmatch(row.code)
+    for text in (row.symptom, row.cause, row.fix, row.source):
+        assert text.strip() == text
+        assert 0 < len(text) <= 300
+        assert not text.endswith(".")
+        assert text.isprintable()
+
+
+@pytest.mark.parametrize("code", [*Code, *VerdictCode])
+def test_every_code_of_the_interface_has_a_row(code: str) -> None:
+    """Whoever looks up what a program was told finds it."""
+    assert code in CATALOGUE
+
+
+@pytest.mark.parametrize("code", sorted(CLIENT_CODES - BASES))
+def test_every_code_of_the_client_has_a_row(code: str) -> None:
+    """The client has no table of its own."""
+    assert code in CATALOGUE

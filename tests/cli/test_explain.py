@@ -1,0 +1,97 @@
+"""`explain`: from a code or an answer to what to do."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from usps_token_broker.catalogue import CATALOGUE
+
+REFUSED = '{"error": "invalid_client", "error_description": "Client authentication failed."}'
+
+
+@pytest.fixture
+def explain(clean_environ):
+    """Run it with this on its standard input."""
+
+    def run(*arguments, text=b""):
+        return subprocess.run(
+            [sys.executable, "-m", "usps_token_broker", "explain", *arguments],
+            input=text,
+            capture_output=True,
+            env=clean_environ,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_code_is_explained(explain):
+    """Cause, what to do, who can, and where it is known from."""
+    done = explain("160228")
+    text = " ".join(done.stdout.decode().split())
+    row = CATALOGUE["160228"]
+    assert done.returncode == 0
+    for part in (row.cause, row.fix, row.who.value, row.source):
+        assert part in text
+
+
+def test_an_answer_is_taken_from_standard_input(explain):
+    """As it comes out of curl."""
+    done = explain(text=f"HTTP/1.1 401 Unauthorized\r\n\r\n{REFUSED}".encode())
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"client_secret_wrong\n")
+
+
+def test_an_answer_is_taken_from_a_file(explain, tmp_path):
+    """As it was saved."""
+    file = tmp_path / "answer.txt"
+    file.write_text(REFUSED)
+    assert explain(file).stdout.startswith(b"client_secret_wrong\n")
+
+
+@pytest.mark.parametrize("text", [b"", b"\x00\xff\xfe" * 400, b"hello", bytes(range(256)) * 2000])
+def test_anything_else_is_not_recognised(explain, text):
+    """Exit code 65, and how to report it; never a traceback."""
+    done = explain(text=text)
+    assert (done.returncode, done.stderr) == (65, b"")
+    assert b"not recognised" in done.stdout
+    assert b"doctor --bundle" in done.stdout
+
+
+def test_a_slip_of_the_pen_is_met_with_what_is_near(explain):
+    """And with where all codes are."""
+    done = explain("client_secret_wrogn")
+    assert done.returncode == 66
+    assert b"client_secret_wrong" in done.stderr
+    assert b"--list" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a\\0b", "/proc/self/mem", "/", "x" * 5000])
+def test_a_file_that_cannot_be_read_is_none(explain, name):
+    """Whatever the system says of it."""
+    done = explain(name)
+    assert done.returncode in {65, 66}
+    assert b"Traceback" not in done.stderr
+
+
+def test_programs_get_it_as_json(explain):
+    """With the same names as over the socket."""
+    told = json.loads(explain("not_enrolled", "--json").stdout)
+    assert (told["code"], told["recognised"]) == ("not_enrolled", True)
+    assert told["who"] == "USPS, when asked"
+
+
+def test_the_list_has_every_code_within_80_columns(explain):
+    """For who has only an idea of it."""
+    lines = explain("--list").stdout.decode().splitlines()
+    assert {line.split()[0] for line in lines if line.startswith("  ")} == set(CATALOGUE)
+    assert max(map(len, lines)) < 80
+
+
+def test_a_host_says_where_the_tokens_are_from(explain):
+    """Without it, a call to another environment looks like a dead token."""
+    text = b"curl https://apis-tem.usps.com/a\nHTTP/2 401\n\n"
+    assert explain("--host", "apis.usps.com", text=text).stdout.startswith(b"host_mismatch\n")
