@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "run": "be the broker: fetch, renew and serve tokens until told to end",
     "check": "read the configuration and the secrets, say what is wrong, touch nothing",
     "status": "ask the running broker how every token stands",
+    "top": "the same live: tokens, clients, calls, budget",
     "explain": "say what an error is and what to do: a code, or an answer of USPS",
     "reload": "have the running broker read configuration and secrets again, all or nothing",
     "renew": "have the running broker fetch another token now",

@@ -1,7 +1,6 @@
-"""How tokens stand, in words: plain lines, in colour where a person looks."""
+"""How tokens stand, in words: plain lines, one a fact."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
@@ -30,7 +29,7 @@ def lines(message: StatusMessage) -> Iterator[str]:
     if message.state_trouble:
         yield f"state not saved: {message.state_trouble}"
     for app in message.apps:
-        yield f"app {app.app}  {app.host}{_skew(app)}"
+        yield f"app {app.app}  {app.host}{skew(app)}"
         for slot in app.slots:
             yield from _slot_lines(slot, message.at)
         for budget in app.budget:
@@ -67,11 +66,12 @@ def _instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _skew(app: AppMessage) -> str:
-    skew = app.skew_seconds
-    if skew is None or abs(skew) < _SKEW_WORTH_TELLING_SECONDS:
+def skew(app: AppMessage) -> str:
+    """A remark on USPS's clock, where it is off by more than some seconds."""
+    off = app.skew_seconds
+    if off is None or abs(off) < _SKEW_WORTH_TELLING_SECONDS:
         return ""
-    return f"  (USPS's clock is {span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} ours)"
+    return f"  (USPS's clock is {span(abs(off))} {'ahead of' if off > 0 else 'behind'} ours)"
 
 
 def _slot_lines(slot: SlotMessage, at: float) -> Iterator[str]:
@@ -84,40 +84,26 @@ def _story(slot: SlotMessage, at: float) -> str:
     left = slot.expires_in
     held = f"{slot.freshness}, {span(left)} left" if left is not None else "no token"
     flags = [word for word in ("degraded", "suspect") if getattr(slot, word)]
-    return f"{', '.join([held, *flags])}; {_next(slot, at)}"
+    return f"{', '.join([held, *flags])}; {next_step(slot, at)}"
 
 
 def _trouble_lines(trouble: TroubleMessage, at: float) -> Iterator[str]:
-    times = "once" if trouble.times == 1 else f"{trouble.times} times"
-    yield f"    {trouble.code}, {times}, first {span(at - trouble.since)} ago: {trouble.detail}"
+    yield f"    {trouble_line(trouble, at)}"
     yield f"    do: {trouble.fix}"
 
 
-def _next(slot: SlotMessage, at: float) -> str:
+def trouble_line(trouble: TroubleMessage, at: float) -> str:
+    """What is wrong: its code, the row of the catalogue, how often, since when, and the words."""
+    more = trouble.reason if trouble.reason not in {None, trouble.code} else ""
+    name = f"{trouble.code} ({more})" if more else trouble.code
+    times = "once" if trouble.times == 1 else f"{trouble.times} times"
+    return f"{name}, {times}, first {span(at - trouble.since)} ago: {trouble.detail}"
+
+
+def next_step(slot: SlotMessage, at: float) -> str:
+    """What is done about its next token, when, and why."""
     why, when = slot.next_attempt_why, slot.next_attempt_at
     if when is None:
         return f"{slot.phase}" + (f" ({why})" if why else "")
     clock = datetime.fromtimestamp(when, UTC).astimezone().strftime("%H:%M:%S")
     return f"{slot.phase}; next: {why} in {span(when - at)} ({clock})"
-
-
-def printer() -> Callable[[str], None]:
-    """What prints a line at once: in colour on a terminal, as it is elsewhere."""
-    if not sys.stdout.isatty():
-        return lambda line: print(line, flush=True)  # noqa: T201
-    # rich only where a person looks.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    return lambda line: console.print(Text(line, style=_style(line)), soft_wrap=True)
-
-
-def _style(line: str) -> str:
-    if line.startswith("    do:"):
-        return "cyan"
-    if line.startswith(("    ", "state not saved")) or "no token" in line:
-        return "red"
-    if "NOT READY" in line or "degraded" in line:
-        return "yellow"
-    return "bold" if line.startswith(("usps-token-broker", "app ")) else ""

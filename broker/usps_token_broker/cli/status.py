@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from usps_token_broker.cli import paths, standing
+from usps_token_broker.cli import paths, screen, standing
 from usps_token_broker.drivers import asking
 from usps_token_broker.wire.events import StoppingEvent, decode_event
 from usps_token_broker.wire.messages import StatusMessage
@@ -65,9 +65,7 @@ def _show(candidates: list[Path], *, as_json: bool) -> int:
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())  # noqa: T201
     else:
-        say = standing.printer()
-        for line in standing.lines(message):
-            say(line)
+        screen.show(message)
     return 0 if message.ready else EX_TEMPFAIL
 
 
@@ -90,7 +88,7 @@ def _write(line: bytes) -> None:
 
 
 def _teller() -> Callable[[bytes], None]:
-    say = standing.printer()
+    say = screen.printer()
 
     def tell(line: bytes) -> None:
         try:

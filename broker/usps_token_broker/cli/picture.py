@@ -1,0 +1,156 @@
+"""How tokens stand, as a picture for a terminal: bars, colours, nothing wider than it is."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from usps_token_broker.cli import standing
+from usps_token_broker.core.notes import span
+from usps_token_broker.core.values import Freshness
+from usps_token_broker.wire.messages import (
+    AppMessage,
+    BudgetMessage,
+    PeerMessage,
+    SlotMessage,
+    StatusMessage,
+    TroubleMessage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NARROWEST: Final = 40
+"""Columns; below that lines are as long as they must be."""
+_NAME: Final = 13
+_BAR: Final = 20
+_BUDGET_BAR: Final = 10
+_MARGIN: Final = " " * 15
+_STYLES: Final[Mapping[str, str]] = {
+    Freshness.FRESH: "green",
+    Freshness.DUE: "green",
+    Freshness.LATE: "yellow",
+    Freshness.SPENT: "red",
+    Freshness.NONE: "red",
+}
+_NEARLY: Final = 0.8
+"""Of the budget, beyond which it is worth a look."""
+
+
+class Line(NamedTuple):
+    """Some text, as pieces with a style each."""
+
+    pieces: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        """Without styles."""
+        return "".join(text for text, _ in self.pieces)
+
+
+class Painter(NamedTuple):
+    """What can be drawn where it is drawn."""
+
+    width: int = 80
+    blocks: bool = True
+    """Whether the terminal has more than ASCII."""
+
+    def bar(self, part: float, length: int = _BAR) -> str:
+        """A bar of this length that is full by `part`, from 0 to 1."""
+        full, empty = ("█", "░") if self.blocks else ("#", ".")
+        filled = min(length, max(0, round(part * length)))
+        if filled == 0 and part > 0:
+            filled = 1  # what is there is seen
+        return full * filled + empty * (length - filled)
+
+    def wrapped(self, text: str, style: str, lead: str = _MARGIN) -> Iterator[Line]:
+        """The text in lines that fit."""
+        room = max(self.width, NARROWEST) - 1
+        for line in textwrap.wrap(
+            text, room, initial_indent=lead, subsequent_indent=_MARGIN, break_on_hyphens=False
+        ):
+            yield Line(((line, style),))
+
+
+def status(
+    message: StatusMessage, painter: Painter, user: "Callable[[int], str]"
+) -> Iterator[Line]:
+    """All of it; `user` gives a uid its name."""
+    yield _head(message, painter.width)
+    if message.waiting:
+        who = "1 caller waits" if message.waiting == 1 else f"{message.waiting} callers wait"
+        yield Line(((f"{who} for a token", "yellow"),))
+    if message.state_trouble:
+        yield from painter.wrapped(f"state not saved: {message.state_trouble}", "red", "")
+    for app in message.apps:
+        yield from _app(app, message.at, painter)
+    if message.peers:
+        yield from _peers(message.peers, user)
+
+
+def _head(message: StatusMessage, width: int) -> Line:
+    up = span(message.at - message.started_at)
+    who = f"usps-token-broker {message.version}  pid {message.pid}  up {up}"
+    word, style = ("READY", "bold green") if message.ready else ("NOT READY", "bold red")
+    gap = max(2, width - 1 - len(who) - len(word))
+    return Line(((who, "bold"), (" " * gap, ""), (word, style)))
+
+
+def _app(app: AppMessage, at: float, painter: Painter) -> Iterator[Line]:
+    yield Line(((f"app {app.app}  {app.host}{standing.skew(app)}", "bold"),))
+    for slot in app.slots:
+        yield from _slot(slot, at, painter)
+    for budget in app.budget:
+        yield _budget(budget, painter)
+
+
+def _slot(slot: SlotMessage, at: float, painter: Painter) -> Iterator[Line]:
+    left = slot.expires_in
+    style = _STYLES.get(slot.freshness, "")
+    if slot.degraded or slot.suspect:
+        style = "yellow"
+    held = f"{span(left)} left" if left is not None else "no token"
+    flags = [slot.freshness, *(w for w in ("degraded", "suspect") if getattr(slot, w))]
+    yield Line(
+        (
+            (f"  {slot.slot:<{_NAME - 1}} ", ""),
+            (painter.bar(_left(slot)), style),
+            (f"  {held:<17} ", style),
+            (", ".join(flags) if left is not None else slot.phase, style),
+        )
+    )
+    yield from painter.wrapped(standing.next_step(slot, at), "dim")
+    if slot.trouble:
+        yield from _trouble(slot.trouble, at, painter)
+
+
+def _left(slot: SlotMessage) -> float:
+    """How much of its life is left, from 0 to 1."""
+    if slot.expires_in is None or slot.expires_at is None or slot.issued_at is None:
+        return 0.0
+    life = slot.expires_at - slot.issued_at
+    return slot.expires_in / life if life > 0 else 0.0
+
+
+def _trouble(trouble: TroubleMessage, at: float, painter: Painter) -> Iterator[Line]:
+    yield from painter.wrapped(standing.trouble_line(trouble, at), "red")
+    yield from painter.wrapped(f"do: {trouble.fix}", "cyan")
+
+
+def _budget(budget: BudgetMessage, painter: Painter) -> Line:
+    part = budget.used_last_hour / budget.calls_per_hour if budget.calls_per_hour else 1.0
+    said = f"  {budget.used_last_hour} of {budget.calls_per_hour} in the last hour to "
+    return Line(
+        (
+            ("  calls        ", ""),
+            (painter.bar(part, _BUDGET_BAR), "yellow" if part >= _NEARLY else "dim"),
+            (said + budget.endpoint, "dim"),
+        )
+    )
+
+
+def _peers(peers: list[PeerMessage], user: "Callable[[int], str]") -> Iterator[Line]:
+    yield Line((("clients      connections  waiting", "bold"),))
+    for peer in sorted(peers, key=lambda p: (-p.connections, p.uid)):
+        name = user(peer.uid)[: _NAME - 2]
+        style = "yellow" if peer.waiting else ""
+        yield Line(((f"  {name:<{_NAME - 2}}{peer.connections:>11}  {peer.waiting:>7}", style),))
