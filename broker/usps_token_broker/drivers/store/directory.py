@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import select
 import stat
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,20 +27,13 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-EX_CANTCREAT: Final = 73
-EX_TEMPFAIL: Final = 75
-EX_NOPERM: Final = 77
+_LOOKS: Final = 20
+_LOOK_PAUSE_SECONDS: Final = 0.05
+"""How often and how soon again a holder is looked for who has the lock and not yet said its pid."""
 
 
 class StoreError(Exception):
-    """The state directory cannot be used or written. Says why and what to do.
-
-    `exit_code` is that of a process that ends for it (sysexits.h).
-    """
-
-    def __init__(self, text: str, exit_code: int = EX_CANTCREAT) -> None:
-        super().__init__(text)
-        self.exit_code = exit_code
+    """The state directory cannot be used or written. Says why and what to do."""
 
 
 class Directory:
@@ -109,8 +103,7 @@ class Directory:
         if status.st_uid != os.geteuid():
             raise StoreError(
                 f"the state directory {self.path} belongs to uid {status.st_uid}, and the broker "
-                f"runs as uid {os.geteuid()}; `chown` it, or set state_dir to another",
-                EX_NOPERM,
+                f"runs as uid {os.geteuid()}; `chown` it, or set state_dir to another"
             )
         mode = stat.S_IMODE(status.st_mode)
         if not made and not mode & _OTHERS:
@@ -136,8 +129,14 @@ class Directory:
         except Timeout:
             raise StoreError(
                 f"another usps-token-broker ({self._holder()}) uses {self.path}; stop that one "
-                "first, or give this one a state_dir and a socket of its own",
-                EX_TEMPFAIL,
+                "first, or give this one a state_dir and a socket of its own"
+            ) from None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise StoreError(
+                f"{self.path / _LOCK} is a symbolic link, which the broker neither made nor "
+                "follows; see who put it there, and remove it"
             ) from None
         self._lock = lock
         # Nothing but the words above depends on it, so a full disk does no harm.
@@ -145,12 +144,22 @@ class Directory:
             holder.write(str(os.getpid()).encode())
 
     def _holder(self) -> str:
+        """Who has the lock. Waits for one that is just starting, not for one that never says."""
+        pid = self._said_pid()
+        for _ in range(_LOOKS):
+            # One that was killed leaves its pid behind, which its successor replaces in a moment.
+            if pid.isdigit() and Path("/proc", str(int(pid))).exists():
+                break
+            select.select([], [], [], _LOOK_PAUSE_SECONDS)
+            pid = self._said_pid()
+        return f"pid {int(pid)}" if pid.isdigit() else "pid unknown"
+
+    def _said_pid(self) -> bytes:
         try:
             with self.open_for_reading(_HOLDER) as holder:
-                pid = holder.read(16)
+                return holder.read(16)
         except OSError:
-            pid = b""
-        return f"pid {int(pid)}" if pid.isdigit() else "pid unknown"
+            return b""
 
 
 def _make(path: Path) -> bool:
@@ -174,15 +183,13 @@ def _make(path: Path) -> bool:
 
 def explain(what: str, path: Path, error: OSError) -> StoreError:
     """What failed, why, and what to do, in a sentence."""
-    exit_code = EX_CANTCREAT
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            why, exit_code = "the disk is full; make room, the next save will work", EX_TEMPFAIL
+            why = "the disk is full; make room, the next save will work"
         case errno.EROFS:
             why = "it lies on a read-only file system; set state_dir to a place that can be written"
         case errno.EACCES | errno.EPERM:
             why = f"no permission for uid {os.geteuid()}; check owner, mode and attributes"
-            exit_code = EX_NOPERM
         case errno.EFBIG:
             why = "the process may not write a file of this size; raise its limit (LimitFSIZE=)"
         case errno.ENOENT:
@@ -191,4 +198,4 @@ def explain(what: str, path: Path, error: OSError) -> StoreError:
             why = "it is not a directory; set state_dir to another place"
         case _:
             why = error.strerror or type(error).__name__
-    return StoreError(f"cannot {what} the state directory {path}: {why}", exit_code)
+    return StoreError(f"cannot {what} the state directory {path}: {why}")
