@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,38 @@ def test_directory_that_is_a_file_is_refused(directory):
     (directory / "file").touch()
     with pytest.raises(SocketError, match="is not a directory"):
         OwnedSocket.bind(directory / "file" / "s")
+
+
+def test_daemons_that_bind_at_once_take_turns(directory):
+    """Whoever comes while another binds waits for it; the other is then there, and is named."""
+    turn = os.open(directory, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    said = []
+
+    def second():
+        try:
+            OwnedSocket.bind(directory / "s")
+        except SocketTakenError as error:
+            said.append(str(error))
+
+    binding = threading.Thread(target=second)
+    binding.start()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as first:
+        first.bind(str(directory / "s"))
+        first.listen()
+        os.close(turn)
+        binding.join(30)
+        [refused] = said
+        assert f"another broker (pid {os.getpid()}) listens on {directory / 's'}" in refused
+
+
+def test_a_turn_that_never_comes_is_not_waited_for(directory, monkeypatch):
+    """Whoever may read the directory can hold the lock, and must not keep the broker from it."""
+    monkeypatch.setattr(socket_owner, "_TURN_PAUSE_SECONDS", 0.0)
+    turn = os.open(directory, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    OwnedSocket.bind(directory / "s").close()
+    os.close(turn)
 
 
 def test_dead_socket_is_replaced(directory):

@@ -1,11 +1,13 @@
 """Owning the path of a Unix socket: taking it, noticing its theft, giving back only one's own."""
 
 import contextlib
+import fcntl
 import os
+import select
 import socket
 import stat
 import struct
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn, Self
 
@@ -17,6 +19,9 @@ _BACKLOG: Final = 4096
 _PID: Final = struct.Struct("i")  # the first member of struct ucred
 _FIRST_DESCRIPTOR: Final = 3  # SD_LISTEN_FDS_START
 _INIT_PID: Final = 1
+_TURNS: Final = 100
+_TURN_PAUSE_SECONDS: Final = 0.05
+"""How often and how soon again a daemon asks whether it is its turn to bind."""
 
 
 class SocketError(Exception):
@@ -69,12 +74,13 @@ class OwnedSocket:
 
         The path appears all at once, listening and with exactly `mode`, whatever the umask. What
         a dead server left there is removed. Raises SocketError, or SocketTakenError when somebody
-        listens there; two daemons that start at once are kept apart by a lock held elsewhere.
+        listens there, also when both began at once.
         """
         _check_length(path)
         _prepare_directory(path.parent, directory_mode)
-        _clear(path)
-        return cls(_listen(path, mode), path, unlinks=True)
+        with _turn_to_bind(path.parent):
+            _clear(path)
+            return cls(_listen(path, mode), path, unlinks=True)
 
     @classmethod
     def adopt(cls, listener: socket.socket) -> Self:
@@ -207,6 +213,39 @@ def _refuse_directory(directory: Path, what: str, mode: int) -> NoReturn:
     )
 
 
+@contextlib.contextmanager
+def _turn_to_bind(directory: Path) -> Iterator[None]:
+    """Keeps apart daemons that bind in one directory at once: each would clear away the other's.
+
+    Whoever may read the directory can hold this lock as well, so it is not waited for for ever,
+    and where the file system has no such locks it goes without.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # that it cannot be read does not say that nothing can be made in it
+        yield
+        return
+    try:
+        for _ in range(_TURNS):
+            if not _is_locked_by_others(descriptor):
+                break
+            select.select([], [], [], _TURN_PAUSE_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked_by_others(descriptor: int) -> bool:
+    """Takes the lock, where there are locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _clear(path: Path) -> None:
     """Removes a socket that nobody listens on. Anything else stays and is an error."""
     before = _Identity.of(path)
@@ -277,6 +316,7 @@ def _listen(path: Path, mode: int) -> socket.socket:
             beside.unlink()
     except FileExistsError:
         listener.close()
+        _probe(path)
         _refuse_taken(path, None)
     except OSError as error:
         listener.close()
