@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 
 import pytest
+from no_descriptors import none_left
 from ordinary_user import as_ordinary_user
 
 from usps_token_broker.core.values import Secret
@@ -314,6 +315,15 @@ def test_what_is_no_regular_file_is_refused_unopened(place, kind, monkeypatch):
 def test_a_path_through_a_file_is_an_error(file):
     """ENOTDIR has words too."""
     assert "Not a directory" in refusal(file / "x")
+
+
+def test_a_process_that_can_open_nothing_more_says_so(file):
+    """The file is in order: it is not for the file that a person must look."""
+    read_secret(FileSource(file), {}, uid=ME)
+    with none_left():
+        said = refusal(file)
+    assert "the broker can open no more files; raise its limit" in said
+    assert read_secret(FileSource(file), {}, uid=ME).reveal() == CANARY
 
 
 def test_a_relative_path_is_refused():

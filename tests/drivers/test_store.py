@@ -622,6 +622,7 @@ def test_a_disk_that_cannot_be_written_is_an_error_that_says_so(disk):
         (errno.EDQUOT, "the disk is full; make room"),
         (errno.EROFS, "read-only file system; set state_dir"),
         (errno.EPERM, "no permission for uid"),
+        (errno.EMFILE, "no more files can be opened; raise the limit"),
         (errno.EIO, "Input/output error"),
     ],
 )

@@ -10,6 +10,7 @@ import sys
 import anyio
 import pytest
 import trustme
+from no_descriptors import none_left
 from usps_peer import Connection, Peer, Script, answering, peer, whole
 from usps_tokens import LIVE, oauth_error, payment_answer, token_answer
 
@@ -459,6 +460,16 @@ async def test_an_unreachable_network_was_not_seen_by_usps():
     """The kernel refuses TCP to the broadcast address."""
     outcome = await fetch("https://255.255.255.255")
     assert failed(outcome, FailureKind.UNREACHED).startswith("cannot reach 255.255.255.255: ")
+
+
+async def test_a_process_that_can_open_nothing_more_does_not_blame_the_network():
+    """Nothing was sent, and what to mend is on this host."""
+    failed(await fetch("http://127.0.0.1:1"), FailureKind.UNREACHED)  # all is loaded
+    with none_left():
+        outcome = await fetch("http://127.0.0.1:1")
+    detail = failed(outcome, FailureKind.UNREACHED)
+    assert detail == "the broker can open no more connections or files"
+    assert "LimitNOFILE" in outcome.fix
 
 
 async def test_an_unknown_name_was_not_seen_by_usps():

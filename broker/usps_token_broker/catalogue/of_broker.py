@@ -215,6 +215,15 @@ HOST: Final = (
         OURS,
     ),
     Row(
+        "out_of_descriptors",
+        "no token and no new callers, while those connected are served",
+        "the broker can open no more connections or files",
+        "raise its limit (LimitNOFILE=), or end who holds so many connections: "
+        "`usps-token-broker top` shows them",
+        Who.HOST,
+        OURS,
+    ),
+    Row(
         "secret_unusable",
         "`run` and `check` end with exit code 78 for a secret",
         "the file of the client secret is missing, empty, or readable by others",

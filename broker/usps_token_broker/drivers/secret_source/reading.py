@@ -1,5 +1,6 @@
 """Reads a client secret anew, each time it is asked to, from where the configuration says."""
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -126,6 +127,12 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 def _unreadable(judge: Judge, path: Path, error: OSError) -> SecretError:
     where = error.filename or path
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return SecretError(
+            judge.what,
+            "the broker can open no more files",
+            "raise its limit (LimitNOFILE=), or end who holds so many connections",
+        )
     if isinstance(error, FileNotFoundError):
         return SecretError(
             judge.what, f"{where} does not exist", "write the secret there, mode 600"
@@ -137,7 +144,8 @@ def _unreadable(judge: Judge, path: Path, error: OSError) -> SecretError:
             f"the daemon's user, {me}, may not read {where}",
             f"`chown {me} {path}` and `chmod 600 {path}`, or give it as a systemd credential",
         )
-    return SecretError(judge.what, f"{where}: {error.strerror}", "name a file that can be read")
+    beside = "" if Path(where) == path else f"{where}: "
+    return SecretError(judge.what, f"{beside}{error.strerror}", "name a file that can be read")
 
 
 def _secret(what: str, raw: bytes) -> Secret:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -31,6 +32,9 @@ ACCEPTED_AT_ONCE: Final = 16
 _BACKLOG: Final = 4096
 """Callers queue here; a full queue makes a connect that must not block fail with EAGAIN."""
 _ACCEPT_PAUSE_SECONDS: Final = 0.1
+_SAID_AGAIN_SECONDS: Final = 60.0
+"""How soon it is said again that nobody can be let in: it may be so ten times a second, and for as
+long as a crowd stays."""
 _LOOKUPS_AT_ONCE: Final = 4
 
 
@@ -56,7 +60,7 @@ class Server(Generic[CallerT]):
         self._hub = Hub(limits)
         self._lookups = anyio.CapacityLimiter(_LOOKUPS_AT_ONCE)
         self._retry: asyncio.TimerHandle | None = None
-        self._exhausted = False
+        self._said_at = -math.inf
         self._stopped = False
 
     @property
@@ -130,7 +134,6 @@ class Server(Generic[CallerT]):
             except OSError as error:
                 self._pause(error)
                 return
-            self._exhausted = False
             try:
                 self._receive(connected)
             except Exception as error:  # noqa: BLE001 - one caller's trouble is not the server's
@@ -139,8 +142,9 @@ class Server(Generic[CallerT]):
 
     def _pause(self, error: OSError) -> None:
         """Accepts nothing for a moment: a queue that cannot be emptied would keep us busy."""
-        if not self._exhausted:
-            self._exhausted = True
+        now = self._hub.loop.time()
+        if now >= self._said_at + _SAID_AGAIN_SECONDS:
+            self._said_at = now
             _log.warning("cannot accept connections for now: %s", error.strerror)
         self._stop_accepting()
         self._retry = self._hub.loop.call_later(_ACCEPT_PAUSE_SECONDS, self._start_accepting)

@@ -192,6 +192,10 @@ def explain(what: str, path: Path, error: OSError) -> StoreError:
             why = f"no permission for uid {os.geteuid()}; check owner, mode and attributes"
         case errno.EFBIG:
             why = "the process may not write a file of this size; raise its limit (LimitFSIZE=)"
+        case errno.EMFILE | errno.ENFILE:
+            why = (
+                "no more files can be opened; raise the limit (LimitNOFILE=), or end who holds them"
+            )
         case errno.ENOENT:
             why = "it was removed or replaced; restart the broker to make it anew"
         case errno.ENOTDIR:

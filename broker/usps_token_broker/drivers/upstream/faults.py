@@ -3,6 +3,7 @@
 The texts of foreign exceptions are not passed on: h11 quotes headers in them, and so the token.
 """
 
+import errno
 import os
 import re
 import socket
@@ -128,6 +129,8 @@ def _told(cause: BaseException, route: Route) -> tuple[str, str, str] | None:
             said = "tls_failed", f"no TLS with {server}: {cause.reason or 'it broke off'}", ""
         case ConnectionRefusedError():
             said = "not_connected", f"{route.peer} refuses the connection", _network(route)
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            said = "out_of_descriptors", "the broker can open no more connections or files", ""
         case OSError(errno=int(), strerror=str()):
             said = "not_connected", f"cannot reach {route.peer}: {cause.strerror}", _network(route)
         case _:
