@@ -6,6 +6,8 @@ import io
 import os
 import socket
 import stat
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -154,3 +156,30 @@ def test_without_any_configuration_it_says_both_ways(command, folder):
     assert done.returncode == 78
     assert "USPS_CLIENT_ID" in done.stderr
     assert list(folder.iterdir()) == []
+
+
+LOOP_FAILS = """
+import sys, threading
+import anyio
+from usps_token_broker.cli import main
+def run(_):
+    threading.Thread(target=threading.Event().wait).start()  # as one of anyio's that waits for work
+    raise MemoryError
+anyio.run = run
+sys.exit(main(["run", "--config", sys.argv[1]]))
+"""
+
+
+def test_an_event_loop_that_fails_ends_the_process(config, clean_environ):
+    """It does not hang with threads that wait for the loop: a supervisor is to start another."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP_FAILS, str(config)],
+        env=clean_environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 70
+    assert "the event loop failed, so the broker ends" in done.stderr

@@ -17,8 +17,9 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
 @pytest.fixture(autouse=True)
 def quiet_afterwards():
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
     yield
+    logging.raiseExceptions = raises
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -164,3 +165,12 @@ def test_standard_error_is_where_it_goes(capsys):
     journal.start({}, sys.stderr)
     journal.write(note())
     assert "default/bearer: fetched" in capsys.readouterr().err
+
+
+def test_what_cannot_be_logged_is_not_printed_raw(capfd):
+    """Python would print the arguments and every exception as they are, to standard error."""
+    journal.start({}, stream := io.StringIO())
+    stream.close()
+    logging.getLogger(journal.LOGGER).error("%s", "canary")
+    logging.getLogger(journal.LOGGER).error("%d", "canary")
+    assert capfd.readouterr() == ("", "")

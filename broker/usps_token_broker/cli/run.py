@@ -130,7 +130,14 @@ def _serve(
         _end_soon(code)
         return code
 
-    return anyio.run(run)
+    try:
+        return anyio.run(run)
+    except BaseException:
+        # The event loop itself gave up, for want of memory perhaps.
+        # Its threads wait for it, and the interpreter for them: we would hang, and serve nobody.
+        with contextlib.suppress(BaseException):
+            log.critical("the event loop failed, so the broker ends", exc_info=True)
+        os._exit(EX_SOFTWARE)
 
 
 def _end_soon(code: int) -> None:

@@ -68,6 +68,8 @@ def start(environ: Mapping[str, str], stream: TextIO | None = None) -> None:
         handler.setFormatter(_Syslog("%(message)s"))
     else:
         handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(message)s"))
+    # What cannot be logged would be printed as it is, and with it the text of any exception.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
