@@ -354,3 +354,13 @@ def test_every_answer_has_a_meaning(status: int, headers: dict[str, str], words:
         if status != 200:
             refused(read_token_answer(status, headers, body))
             refused(read_payment_answer(status, headers, body))
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
+def test_an_answer_that_breaks_off_within_the_secret_shows_no_part_of_it(status: int) -> None:
+    """Of a body that is cut the words count, and the last of them may be half an echo."""
+    secret = "kQ7vWx2NfGh8LpRt"
+    body = json.dumps({"error": "x", "error_description": f"no client with the secret {secret}"})
+    for end in range(len(body) + 1):
+        failure = read_token_answer(status, {}, body.encode()[:end], [Secret(secret)])
+        assert secret[:4] not in repr(failure)
