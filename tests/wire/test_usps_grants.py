@@ -1,5 +1,6 @@
 """When an answer is a grant, for how long, and what is wrong with those that are none."""
 
+import base64
 import json
 from typing import Any
 
@@ -15,6 +16,9 @@ from usps_token_broker.wire.grants import (
     read_payment_answer,
     read_token_answer,
 )
+
+CLIENT_SECRET = "kQ7vWx2NfGh8LpRt"
+B64_SECRET = base64.b64encode(f"an-id:{CLIENT_SECRET}".encode()).decode().rstrip("=")
 
 
 def token(**changes: Any) -> Grant | Failure:
@@ -223,3 +227,20 @@ def test_a_life_is_always_a_life(expires_in: object, issued: object, expires: ob
     outcome = read_token_answer(200, {}, json.dumps(body).encode())
     if isinstance(outcome, Grant):
         assert 0 < outcome.life_seconds <= 28_800
+
+
+@pytest.mark.parametrize("echo", [CLIENT_SECRET, f"x{CLIENT_SECRET.lower()}", B64_SECRET])
+def test_a_token_that_holds_the_client_secret_is_none(echo: str) -> None:
+    """It would be handed to workers, who never get the secret."""
+    answer = json.dumps(token_answer(access_token=f"a.{echo}.c")).encode()
+    said = problem(read_token_answer(200, {}, answer, [Secret(CLIENT_SECRET)]))
+    assert said == "access_token holds the client secret, which is for no worker"
+
+
+@pytest.mark.parametrize("echo", [CLIENT_SECRET, CLIENT_SECRET.upper(), f"x:{B64_SECRET}"])
+def test_a_scope_that_holds_the_client_secret_is_left_out(echo: str) -> None:
+    """Scopes are shown to whoever may have the token; the others stand."""
+    answer = json.dumps(token_answer(scope=f"labels {echo} payments")).encode()
+    outcome = read_token_answer(200, {}, answer, [Secret(CLIENT_SECRET)])
+    assert isinstance(outcome, Grant)
+    assert outcome.scopes == ("labels", "payments")

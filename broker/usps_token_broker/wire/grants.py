@@ -12,6 +12,7 @@ import msgspec
 from usps_token_broker import catalogue
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
 from usps_token_broker.core.values import NOMINAL_LIFE_SECONDS, Secret
+from usps_token_broker.wire.disguises import holds
 from usps_token_broker.wire.redaction import redact
 from usps_token_broker.wire.refusals import payment_failure, token_failure
 from usps_token_broker.wire.usps import Shape, error_of
@@ -38,11 +39,13 @@ def read_token_answer(
     """What `POST /oauth2/v3/token` answered.
 
     The life is the shorter of `expires_in` and the token's own `exp - iat`, at most eight hours.
-    `secrets` is what may be echoed and must not be told.
+    `secrets` is what may be echoed and must not be told: neither to people nor, as a token or a
+    scope, to workers.
     """
+    known = tuple(secrets)
     if status != HTTPStatus.OK:
-        return token_failure(status, headers, body, secrets)
-    return _read(headers, body, secrets, _bearer)
+        return token_failure(status, headers, body, known)
+    return _read(headers, body, known, lambda fields: _bearer(fields, known))
 
 
 def read_payment_answer(
@@ -101,8 +104,10 @@ _NO_FIELDS: Final = {
 }
 
 
-def _bearer(fields: Fields) -> Grant:
+def _bearer(fields: Fields, secrets: tuple[Secret, ...]) -> Grant:
     token = _token(fields, "access_token")
+    if holds(token, secrets):
+        raise _UnusableError("access_token holds the client secret, which is for no worker")
     kind, status = fields.get("token_type"), fields.get("status")
     if kind is not None and (not isinstance(kind, str) or kind.strip().lower() != "bearer"):
         raise _UnusableError("token_type is not Bearer")
@@ -114,7 +119,7 @@ def _bearer(fields: Fields) -> Grant:
     return Grant(
         value=Secret(token),
         life_seconds=min(NOMINAL_LIFE_SECONDS, *lives),
-        scopes=_scopes(fields.get("scope")),
+        scopes=_scopes(fields.get("scope"), secrets),
     )
 
 
@@ -183,12 +188,16 @@ def _claims(token: str) -> Fields:
     return claims if isinstance(claims, dict) else {}
 
 
-def _scopes(value: object) -> tuple[str, ...] | None:
+def _scopes(value: object, secrets: tuple[Secret, ...]) -> tuple[str, ...] | None:
     """The scope names, each once, in USPS's order; None when it names none at all."""
     if not isinstance(value, str):
         return None
     names = dict.fromkeys(name for name in value.split() if _SCOPE_NAME.fullmatch(name))
-    return tuple(names)[:_MAX_SCOPES]
+    few = tuple(names)[:_MAX_SCOPES]
+    # All at once: looking for a secret in hundreds of names takes a while.
+    if not holds(" ".join(few), secrets):
+        return few
+    return tuple(name for name in few if not holds(name, secrets))
 
 
 def _number(value: object) -> float | None:
