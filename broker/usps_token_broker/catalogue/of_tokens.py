@@ -189,6 +189,15 @@ WAY: Final = (
         OURS,
     ),
     Row(
+        "certificate_out_of_time",
+        "the certificate of USPS is refused: expired, or not yet valid",
+        "the clock of this host is off, or something on the way shows an old certificate",
+        "see whether the clock of this host is right (`timedatectl`); if it is, whether a proxy on "
+        "the way inspects TLS (then set ca_file to its CA), and whether base_url is right",
+        Who.HOST,
+        "RFC 5280 4.1.2.5",
+    ),
+    Row(
         "tls_failed",
         "no TLS with USPS",
         "the port is not for TLS, or something on the way breaks it",

@@ -187,7 +187,7 @@ class Upstream:
         if self._speaks_tls():
             return trust.context_for(self._route.ca_file)
         # Nothing here speaks TLS; an empty context trusts nobody, should that ever be wrong.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return trust.plain()
 
 
 def _is_tls(url: str) -> bool:

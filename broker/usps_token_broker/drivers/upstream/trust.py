@@ -3,6 +3,7 @@
 import os
 import re
 import ssl
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +34,25 @@ def forget() -> None:
     _contexts.clear()
 
 
+def plain() -> ssl.SSLContext:
+    """A context that verifies name and certificate, and trusts nobody yet.
+
+    Not `ssl.create_default_context`, which would write the keys of every connection into a file
+    that SSLKEYLOGFILE of the environment names. TLS 1.2 is the least whatever OPENSSL_CONF says.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if sys.version_info >= (3, 13):  # what that function does besides
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    return context
+
+
 def _make(ca_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file)
+    context = plain()
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(cafile=ca_file)
     if ca_file is None and not context.cert_store_stats()["x509_ca"] and not _has_directory():
         # A slim container: what httpx itself would trust is better than trusting nobody.
         import certifi  # noqa: PLC0415 - nearly never needed
