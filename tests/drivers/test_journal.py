@@ -152,6 +152,32 @@ def test_libraries_that_print_headers_are_kept_quiet(lines, name):
     assert written() == []
 
 
+@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "asyncio", "h11", "anyio", "x.y"])
+def test_they_are_kept_quiet_whatever_level_somebody_sets(lines, name):
+    """As a debugger or a site module may; a warning is told, without what looks like a token."""
+    written = lines()
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    try:
+        logger.debug("headers %s", JWT)
+        logger.info("GET %s", JWT)
+        logger.warning("slow: %s", JWT)
+    finally:
+        logger.setLevel(before)
+    [line] = written()
+    assert line.endswith("WARNING slow: […]")
+
+
+@pytest.mark.parametrize("name", [journal.LOGGER, f"{journal.LOGGER}.drivers.server.acceptor"])
+def test_what_the_broker_says_itself_is_told_as_it_is(lines, name):
+    """At INFO, and hashes and paths of any length."""
+    written = lines()
+    logging.getLogger(name).info("serving on /run/%s", "a1" * 20)
+    [line] = written()
+    assert line.endswith("serving on /run/" + "a1" * 20)
+
+
 def test_starting_again_does_not_double_the_lines(lines):
     """One handler, the latest."""
     lines()

@@ -20,13 +20,21 @@ from usps_token_broker.drivers import journal
 from usps_token_broker.drivers.store import Store
 from usps_token_broker.drivers.upstream import Upstream
 
+LIBRARIES = (
+    *("anyio", "asyncio", "concurrent.futures", "filelock", "h11", "httptools", "httpx"),
+    *(f"httpcore{part}" for part in ("", ".connection", ".http11", ".http2", ".proxy", ".socks")),
+)
+"""Loggers of what the broker is made of, whether they have any today or not."""
+
 quiet_start = journal.start
 
 
 def loud_start(environ: Mapping[str, str], stream: TextIO | None = None) -> None:
-    """As the journal starts, but whoever debugs has set the root logger to DEBUG."""
+    """As the journal starts, but whoever debugs has set every logger to DEBUG."""
     quiet_start(environ, stream)
-    logging.getLogger().setLevel(logging.DEBUG)
+    # Those of libraries that are imported later too, and their children.
+    for name in ("", *LIBRARIES, *logging.root.manager.loggerDict):
+        logging.getLogger(name).setLevel(logging.DEBUG)
 
 
 def break_at_the_first_grant() -> None:

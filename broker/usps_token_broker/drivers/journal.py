@@ -34,6 +34,12 @@ class _OneLine(logging.Formatter):
         first, *rest = super().format(record).splitlines() or [""]
         return "\n".join([_printable(first), *(f"  {_printable(line)}" for line in rest)])
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as below
+        """The line. What a library says may quote anything, as a foreign exception may."""
+        if not _is_ours(record):
+            record.message = redact(record.message, limit=_LONGEST_TRACE_LINE)
+        return super().formatMessage(record)
+
     def formatException(self, ei: _Trace) -> str:  # noqa: N802 - logging's name for it
         """The traceback. The text of a foreign exception may quote anything, and so a token."""
         return "\n".join(map(_redacted, super().formatException(ei).splitlines()))
@@ -45,6 +51,15 @@ class _Syslog(_OneLine):
     def format(self, record: logging.LogRecord) -> str:
         priority = _SYSLOG.get(record.levelno, 6)
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name == LOGGER or record.name.startswith(f"{LOGGER}.")
+
+
+def _may_be_told(record: logging.LogRecord) -> bool:
+    """Below WARNING libraries print headers, whatever level somebody set their loggers to."""
+    return record.levelno >= logging.WARNING or _is_ours(record)
 
 
 def _printable(line: str) -> str:
@@ -60,10 +75,11 @@ def _redacted(line: str) -> str:
 def start(environ: Mapping[str, str], stream: TextIO | None = None) -> None:
     """Send log records to standard error: with priorities to the journal, with the time elsewhere.
 
-    The loggers of httpx and httpcore are kept above INFO: at lower levels they print headers.
+    Of libraries only warnings are told, without what looks like a token.
     """
     target = stream or sys.stderr
     handler = logging.StreamHandler(target)
+    handler.addFilter(_may_be_told)
     if _is_journal(environ.get("JOURNAL_STREAM", ""), target):
         handler.setFormatter(_Syslog("%(message)s"))
     else:
