@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from processes import Home, Process, until
-from telling_usps import TellingUsps
+from telling_usps import TellingUsps, spellings
 
 SECRET = "kanari secret/+qzxvkj"
 TOKEN = "KANARIsignature"
@@ -23,10 +23,10 @@ KINDS = ("api", "oauth", "html", "header", "broken")
 
 
 @contextmanager
-def loud_broker(usps, **environ):
+def loud_broker(usps, secret=SECRET, **environ):
     """A broker of that USPS, and what lies where."""
     home = Home(usps.base_url)
-    (home.folder / "client-secret").write_text(f"{SECRET}\n")
+    (home.folder / "client-secret").write_text(f"{secret}\n")
     command = ("loud_broker", "run", "--config", str(home.config))
     with Process(*command, environ={**LOUD, **environ}) as broker:
         yield home, broker
@@ -163,6 +163,29 @@ def test_a_usps_that_quotes_what_it_was_asked_with_is_quoted_without_it(kind, sl
     said += json.dumps([slot["trouble"] for slot in state["slots"]]).encode()
     assert usps.refusals
     assert not any(canary.encode() in said for canary in CANARIES)
+
+
+PLAIN = "kQ7vWx2NfGh8LpRtB5yZ"
+"""A secret as USPS makes them: it may stand wherever a word may."""
+
+
+@pytest.mark.parametrize("kind", ["spellings", "code", "chunks", "cut", "grant"])
+def test_an_echo_in_another_writing_or_place_is_not_passed_on(kind):
+    """Nor handed to a worker, should USPS grant the secret itself; no part of six characters."""
+    with TellingUsps(TOKEN) as usps:
+        usps.refuse, usps.refused_path = kind, "oauth2"
+        with loud_broker(usps, PLAIN) as (home, broker):
+            home.wait_for_socket(broker)
+            until(lambda: home.slot()["trouble"], home.status)
+            said = b"".join(look(home)) + home.get("/v1/tokens/bearer?wait=0")[2]
+            broker.kill(signal.SIGTERM)
+            said += broker.errors().encode() + (home.folder / "state" / "state").read_bytes()
+    assert usps.refusals
+    written = said.decode().lower()
+    for parts in (PLAIN, *spellings(PLAIN).values()):
+        width = max(6, 6 * len(parts) // len(PLAIN))
+        windows = (parts[at : at + width].lower() for at in range(len(parts) - width + 1))
+        assert not any(window in written for window in windows if "%" not in window[-2:]), parts
 
 
 def test_a_crash_tells_no_secret():

@@ -5,6 +5,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import quote
 
 
 def jwt(mark: str, number: int) -> str:
@@ -14,13 +15,34 @@ def jwt(mark: str, number: int) -> str:
     return f"{head}.{body}.{mark}{number}"
 
 
+def spellings(text: str) -> dict[str, str]:
+    """Ways in which a gateway may write what it was sent."""
+    data = text.encode()
+    return {
+        "upper": text.upper(),
+        "url": quote(text, safe=""),
+        "urls": "".join(f"%{byte:02x}" for byte in data),
+        "json": "".join(f"\\u{ord(char):04x}" for char in text),
+        "html": "".join(f"&#{ord(char)};" for char in text),
+        "base64": base64.b64encode(data).decode(),
+        "base64url": base64.urlsafe_b64encode(data).decode(),
+        "basic": base64.b64encode(b"demo-client-id:" + data).decode(),
+        "hex": data.hex(),
+    }
+
+
+def _error(code: str, description: str) -> dict[str, str]:
+    return {"error": code, "error_description": description}
+
+
 class TellingUsps:
     """Grants tokens marked with a word, and, told to `refuse`, quotes what it was asked with."""
 
     def __init__(self, mark: str) -> None:
         self.mark = mark
         self.refuse = ""
-        """How: `api`, `oauth`, `html`, `header`, `broken`; empty to grant."""
+        """How: `api`, `oauth`, `html`, `header`, `broken`, in `spellings`, in a `code`, byte by
+        byte in `chunks`, `cut` off in the middle, or as a `grant` of it; empty to grant."""
         self.refused_path = ""
         """Which calls it refuses: those with this in their path."""
         self.calls = 0
@@ -28,6 +50,8 @@ class TellingUsps:
         usps = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self) -> None:
                 usps.answer(self)
 
@@ -52,15 +76,20 @@ class TellingUsps:
         self.calls += 1
         body = request.rfile.read(int(request.headers["Content-Length"])).decode()
         said = f"{body} {request.headers.get('Authorization', '')}"
+        told = json.loads(body).get("client_secret") or request.headers["Authorization"]
         refused = bool(self.refuse) and self.refused_path in request.path
         if refused:
             self.refusals += 1
-            status, kind, answer = self._refusal(said)
+            status, kind, answer = self._refusal(said, told.removeprefix("Bearer "))
         else:
             status, kind, answer = 200, "application/json", self._grant(request.path)
         request.send_response(status)
         request.send_header("Content-Type", kind)
-        request.send_header("Content-Length", str(len(answer)))
+        if refused and self.refuse == "chunks":
+            request.send_header("Transfer-Encoding", "chunked")
+            answer = b"".join(b"1\r\n%c\r\n" % byte for byte in answer) + b"0\r\n\r\n"
+        else:
+            request.send_header("Content-Length", str(len(answer)))
         if refused and self.refuse == "header":
             request.send_header("X-You-Said", said.replace("\n", " "))
             request.send_header("Location", f"http://elsewhere/{said.replace(' ', '')}")
@@ -74,8 +103,22 @@ class TellingUsps:
             granted = {"paymentAuthorizationToken": token}
         return json.dumps(granted).encode()
 
-    def _refusal(self, said: str) -> tuple[int, str, bytes]:
+    def _refusal(self, said: str, told: str) -> tuple[int, str, bytes]:
         match self.refuse:
+            case "spellings":
+                text = " ".join(f"{name}={written}" for name, written in spellings(told).items())
+                return 401, "application/json", json.dumps(_error("invalid_client", text)).encode()
+            case "code":
+                return 401, "application/json", json.dumps(_error(told[:64], "no")).encode()
+            case "chunks":
+                text = f"no client has the secret {told}"
+                return 401, "application/json", json.dumps(_error("invalid_client", text)).encode()
+            case "cut":
+                whole = json.dumps(_error("x", f"no client has the secret {told}"))
+                return 404, "application/json", whole[: whole.index(told[-4:])].encode()
+            case "grant":
+                grant = {"access_token": told, "expires_in": 28_799, "scope": f"a {told}"}
+                return 200, "application/json", json.dumps(grant).encode()
             case "api":
                 error = {"code": "400", "message": said, "errors": [{"code": "1", "detail": said}]}
                 return 400, "application/json", json.dumps({"error": error}).encode()
