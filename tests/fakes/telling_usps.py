@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import quote
@@ -31,8 +32,31 @@ def spellings(text: str) -> dict[str, str]:
     }
 
 
-def _error(code: str, description: str) -> dict[str, str]:
-    return {"error": code, "error_description": description}
+def _error(code: str, description: str) -> bytes:
+    return json.dumps({"error": code, "error_description": description}).encode()
+
+
+def _cut(told: str) -> bytes:
+    whole = _error("x", f"no client has the secret {told}")
+    return whole[: whole.index(told[-4:].encode())]
+
+
+def _spelled(told: str) -> str:
+    return " ".join(f"{name}={written}" for name, written in spellings(told).items())
+
+
+def _grant(told: str) -> bytes:
+    return json.dumps({"access_token": told, "expires_in": 28_799, "scope": f"a {told}"}).encode()
+
+
+ECHOES: dict[str, Callable[[str], tuple[int, bytes]]] = {
+    "spellings": lambda told: (401, _error("invalid_client", _spelled(told))),
+    "code": lambda told: (401, _error(told[:64], "no")),
+    "chunks": lambda told: (401, _error("invalid_client", f"no client has the secret {told}")),
+    "cut": lambda told: (404, _cut(told)),
+    "grant": lambda told: (200, _grant(told)),
+}
+"""Status and body, made of the secret alone."""
 
 
 class TellingUsps:
@@ -104,21 +128,10 @@ class TellingUsps:
         return json.dumps(granted).encode()
 
     def _refusal(self, said: str, told: str) -> tuple[int, str, bytes]:
+        if self.refuse in ECHOES:
+            status, answer = ECHOES[self.refuse](told)
+            return status, "application/json", answer
         match self.refuse:
-            case "spellings":
-                text = " ".join(f"{name}={written}" for name, written in spellings(told).items())
-                return 401, "application/json", json.dumps(_error("invalid_client", text)).encode()
-            case "code":
-                return 401, "application/json", json.dumps(_error(told[:64], "no")).encode()
-            case "chunks":
-                text = f"no client has the secret {told}"
-                return 401, "application/json", json.dumps(_error("invalid_client", text)).encode()
-            case "cut":
-                whole = json.dumps(_error("x", f"no client has the secret {told}"))
-                return 404, "application/json", whole[: whole.index(told[-4:])].encode()
-            case "grant":
-                grant = {"access_token": told, "expires_in": 28_799, "scope": f"a {told}"}
-                return 200, "application/json", json.dumps(grant).encode()
             case "api":
                 error = {"code": "400", "message": said, "errors": [{"code": "1", "detail": said}]}
                 return 400, "application/json", json.dumps({"error": error}).encode()
