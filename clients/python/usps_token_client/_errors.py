@@ -19,7 +19,9 @@ from __future__ import annotations
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    E = TypeVar("E", bound=Exception)
 
 
 class BrokerError(Exception):
@@ -71,6 +73,15 @@ class BrokerError(Exception):
         twin.__dict__.update(self.__dict__)
         twin.__cause__ = self.__cause__
         return twin
+
+
+def bare(error: E) -> E:
+    """The error without the frames that it came through, and without what it came of.
+
+    Those had an answer in their hands, and reporters of crashes send the variables of every frame.
+    """
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _revive(kind: type[BrokerError], detail: str) -> BrokerError:

@@ -6,6 +6,7 @@ import os
 
 from . import _clock
 from ._core import Core
+from ._errors import bare
 from ._obtaining import Terms
 from ._typing import TYPE_CHECKING
 
@@ -56,11 +57,10 @@ class Settings:
             raise ValueError(f"`wait` is 0 to {MOST_WAIT_SECONDS:g} seconds")
         if check_after is not None and not check_after >= 0.0:
             raise ValueError("`check_after` is a number of seconds, not below 0")
-        static = None if socket is not None else os.environ.get(STATIC_VARIABLE)
-        if static:
+        if socket is None and os.environ.get(STATIC_VARIABLE):
             from . import _static  # noqa: PLC0415 - hardly anybody needs it
 
-            self._use(_static.StaticCore(*_static.parse(static)))
+            self._use(_static.of_environment())
         else:
             terms = Terms(
                 # Through the attribute, so that the one clock of a client can be replaced.
@@ -81,7 +81,11 @@ class Settings:
         from ._static import StaticCore  # noqa: PLC0415 - hardly anybody needs it
 
         client = cls(_NOBODY)
-        client._use(StaticCore(bearer, payment, base_url))
+        try:
+            client._use(StaticCore(bearer, payment, base_url))
+        except ValueError as error:
+            del bearer, payment  # for reporters of crashes, as in `bare`
+            raise bare(error) from None
         return client
 
     def _use(self, core: Core) -> None:
@@ -92,8 +96,11 @@ class Settings:
         self._header_sets = core.header_sets
 
     def __repr__(self) -> str:
-        where = "static" if self._core.is_static else self._socket
-        return f"<{type(self).__name__} app={self._core.app!r} socket={where!r}>"
+        core = getattr(self, "_core", None)
+        if core is None:  # A debugger looks at one whose arguments were refused.
+            return f"<{type(self).__name__}, not made>"
+        where = "static" if core.is_static else self._socket
+        return f"<{type(self).__name__} app={core.app!r} socket={where!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._core.is_static:

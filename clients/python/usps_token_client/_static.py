@@ -6,10 +6,12 @@ Nobody renews them; they are for a developer's machine and for tests.
 
 from __future__ import annotations
 
+import os
+
 from . import _checking
 from ._clock import now
 from ._core import Core
-from ._errors import ProtocolMismatch, TokenDenied
+from ._errors import ProtocolMismatch, TokenDenied, bare
 from ._keeping import Entry
 from ._obtaining import Terms
 from ._questions import TokenQuestion
@@ -140,6 +142,14 @@ def _kept(value: V) -> Entry[V]:
         late_at=_FOREVER,
         spent_at=_FOREVER,
     )
+
+
+def of_environment() -> StaticCore:
+    """The core of what USPS_TOKEN_STATIC says. Raises ValueError, which does not quote it."""
+    try:
+        return StaticCore(*parse(os.environ[VARIABLE]))
+    except ValueError as error:
+        raise bare(error) from None
 
 
 def parse(text: str) -> tuple[str, Payments, str]:

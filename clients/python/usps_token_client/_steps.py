@@ -7,7 +7,7 @@ blocking, `_aio` by awaiting.
 
 from __future__ import annotations
 
-from ._errors import BrokerError, BrokerNotInstalled, BrokerTimeout
+from ._errors import BrokerError, BrokerNotInstalled, BrokerTimeout, bare
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,13 +97,15 @@ def asking(
             answer: Answer = yield Send(message, deadline)
             return read(answer, sent_at)
         except BrokerError as error:
+            bare(error)
             if heard is not None and isinstance(error, BrokerTimeout):
                 raise heard from None
             heard = error
             wait = max(pause, error.retry_after or 0.0)
             limit = absent_until if isinstance(error, BrokerNotInstalled) else deadline
             if not (patient and error.passing) or now() + wait >= limit:
-                raise
+                # Python 3.9 and 3.10 would put the frames back on a bare `raise`.
+                raise bare(error) from None
         yield Pause(wait)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
