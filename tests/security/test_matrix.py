@@ -148,6 +148,58 @@ def test_nobody_else_can_even_connect_to_the_admin_socket(shop, kind):
     assert as_identity(PEERS[kind], connect) == b"refused"
 
 
+TWO_USERS = {
+    # real, effective and saved user at the connect, and what they change to after it: the answer
+    "a setuid program of a named user, called by a stranger": ((STRANGER, NAMED, NAMED), (), 200),
+    "a setuid program of a stranger, called by a named user": (
+        (NAMED, STRANGER, STRANGER),
+        (),
+        403,
+    ),
+    "a setuid program of root, called by a stranger": ((STRANGER, 0, 0), (), 200),
+    "one that gave root up for good": ((STRANGER, STRANGER, STRANGER), (), 403),
+    "one that gave root up for a while": ((0, STRANGER, 0), (), 403),
+    "one that took root back after the connect": ((0, STRANGER, 0), (0, 0, 0), 403),
+    "one that became a named user after the connect": ((0, STRANGER, 0), (0, NAMED, 0), 403),
+    "one that gave root up after the connect": ((0, 0, 0), (STRANGER, STRANGER, STRANGER), 200),
+    "a named user that was": ((0, NAMED, 0), (STRANGER, STRANGER, STRANGER), 200),
+}
+
+
+@pytest.mark.parametrize("kind", TWO_USERS)
+def test_the_effective_user_of_the_connect_counts(shop, kind):
+    """SO_PEERCRED gives that one (unix(7)): a setuid program acts for its owner, as everywhere."""
+    before, after, expected = TWO_USERS[kind]
+
+    def ask():
+        os.setresuid(*before)
+        with socket.socket(socket.AF_UNIX) as connected:
+            connected.settimeout(30)
+            connected.connect(str(shop.socket))
+            if after:
+                os.setresuid(-1, 0, -1)
+                os.setresuid(*after)
+            connected.sendall(b"GET /v1/tokens/bearer HTTP/1.1\r\nHost: x\r\n\r\n")
+            return connected.recv(4096)
+
+    said = as_identity(Identity(0, 0), ask)
+    assert int(said.split(b" ")[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("real", "effective", "expected"), [(STRANGER, LABELS, 200), (LABELS, STRANGER, 403)]
+)
+def test_the_effective_group_of_the_connect_counts(shop, real, effective, expected):
+    """That of a setgid program, and not that of whoever called it."""
+
+    def ask():
+        os.setresgid(real, effective, effective)
+        os.setresuid(STRANGER, STRANGER, STRANGER)
+        return first_bytes(str(shop.socket), b"GET /v1/tokens/payment HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert int(as_identity(Identity(0, 0), ask).split(b" ")[1]) == expected
+
+
 def test_every_operation_has_a_row():
     """A call that is added must say whom it is for."""
     assert {name for name, _ in TABLE} == {operation.name for operation in OPERATIONS}
