@@ -1,131 +1,157 @@
-"""A shop on virtual time whose USPS misbehaves, and everything it was promised, watched.
+"""A USPS on virtual time that misbehaves, and keeps books that nobody can argue with.
 
-Each broken promise raises at the moment it breaks. `checks` counts what was looked at.
+Each broken promise raises at the moment it breaks. `checks` counts what was looked at. Everything
+is in true time, so neither a boot nor a step of the wall clock gets into the books.
 """
 
-import random
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, replace
 
 import anyio
-from virtual import (
-    BEARER_SLOT,
-    HOUR,
-    INVALID_CLIENT,
-    PAYMENT_SLOT,
-    Call,
-    Shop,
-    VirtualClock,
-    VirtualUsps,
+from torments import (
+    BY_A_PERSON,
+    CLOCKS,
+    LIMITS,
+    LIVES,
+    LONGEST_RETRY_AFTER_SECONDS,
+    PASSING,
+    STILLBORN,
+    UNREAD,
+    Configured,
+    granted,
+    limited,
 )
+from virtual import HOUR, START_WALL, VirtualUsps
 
 from usps_token_broker.core.commands import Fetch
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
-from usps_token_broker.core.values import Endpoint, Secret, SlotId
+from usps_token_broker.core.values import AccountId, Endpoint, Secret, SlotId
 
-SLOTS = (BEARER_SLOT, PAYMENT_SLOT)
-CALLS_PER_HOUR = 20
-LONGEST_RETRY_AFTER_SECONDS = 3600.0
 LAST_PART_SECONDS = 60.0
-"""Of a life: never served."""
-ANSWER_SECONDS = 1.0
-"""How much later than asked an answer may come: a token waits so long to be on record."""
+"""Of a life, or an eighth of it: never served."""
+Quota = tuple[AccountId, Endpoint]
+_OUTDATED = Failure(FailureKind.UNREACHED, Code.UPSTREAM_UNAVAILABLE, "reloaded", "nothing to do")
 
 
-def failure(
-    kind: FailureKind, code: Code, status: int | None = None, retry_after: float | None = None
-) -> Failure:
-    """A failure as the driver would give it."""
-    return Failure(
-        kind, code, "USPS did it", "wait for USPS", status, retry_after_seconds=retry_after
-    )
+@dataclass(slots=True)
+class Minted:
+    """A token as USPS knows it; instants are true time."""
 
-
-UNAVAILABLE, LIMITED = Code.UPSTREAM_UNAVAILABLE, Code.UPSTREAM_RATE_LIMITED
-PASSING = {
-    "down": failure(FailureKind.TRANSIENT, UNAVAILABLE, 503),
-    "unreached": failure(FailureKind.UNREACHED, UNAVAILABLE),
-    "come back soon": failure(FailureKind.TRANSIENT, UNAVAILABLE, 503, 30.0),
-    "limited": failure(FailureKind.RATE_LIMITED, LIMITED, 429, 45.0),
-    "limited for long": failure(FailureKind.RATE_LIMITED, LIMITED, 429, 1800.0),
-    "limited for a day": failure(FailureKind.RATE_LIMITED, LIMITED, 429, 86_400.0),
-}
-BY_A_PERSON = {
-    "credentials refused": INVALID_CLIENT,
-    "payment refused": failure(FailureKind.REFUSED, Code.PAYMENT_REFUSED, 400),
-    "scope missing": failure(FailureKind.SCOPE_MISSING, Code.SCOPE_MISSING, 401),
-    "bearer refused": failure(FailureKind.BEARER_REFUSED, Code.PAYMENT_REFUSED, 401),
-}
-ODD_GRANTS = ("same token", "short life", "no scope", "slow")
-FAULTS = (*PASSING, *BY_A_PERSON, *ODD_GRANTS)
+    question: object
+    """What was asked for it: host, client id, slot and roles."""
+    wall_error: float
+    """How wrong our wall clock was when it was asked for."""
+    spent_at: float
+    """From when it must not be served: its end as it was told, less the last part."""
+    real_end: float
+    boots: int = 0
+    """How many boots it has gone through."""
+    understated: float = 0.0
+    """By how much our clocks make it younger than it is."""
+    unsure: bool = False
+    """Whether our clocks may make it older than it is."""
+    reported: bool = False
+    """Whether a worker said that it is dead."""
 
 
 @dataclass
 class BadUsps(VirtualUsps):
-    """USPS with one fault at a time, which keeps books that nobody can argue with."""
+    """USPS with one fault at a time."""
 
     def __post_init__(self) -> None:
         self.fault: str | None = None
-        self.flying: Counter[SlotId] = Counter()
-        self.ends: dict[str, float] = {}
-        """When each token dies, on the boot clock."""
-        self.last: dict[SlotId, Secret] = {}
-        self.not_before: dict[SlotId, float] = {}
+        self.configured = Configured()
+        self.minted: dict[str, Minted] = {}
+        self.not_before: dict[Quota, float] = {}
         self.checks = 0
         self.cut_short = 0
         """Flights of brokers that were killed."""
+        self.sent: Counter[SlotId] = Counter()
+        self._last: dict[SlotId, Secret] = {}
+        self._flying: Counter[tuple[SlotId, int]] = Counter()
+        self._rounds: Counter[SlotId] = Counter()
+        """How often a slot has begun anew; flights of before are nobody's."""
+        self._hours: dict[Quota, deque[float]] = {}
+
+    # -- what a broker does -----------------------------------------------------------------------
 
     async def fetch(self, command: Fetch) -> Grant | Failure:
         """Answer one attempt, after looking whether it may have been made at all."""
-        slot, sent = command.slot, self.clock().boot
-        assert not self.flying[slot], f"two flights of {slot}"
-        floor = self.not_before.pop(slot, 0.0)
-        assert sent >= floor - 0.001, f"{slot}: Retry-After undercut by {floor - sent} s"
-        self.checks += 2
+        if command.account != self.configured.account:
+            return _OUTDATED  # as the app does, before anything is sent
+        question = self.configured.question(command.slot)
+        if question is None:
+            return _OUTDATED
+        flight, quota = self._begin(command)
+        sent, error = self.clock.true, self.clock.wall_error
         # Decided and counted at once: a broker that dies meanwhile was seen by USPS all the same.
-        slow, outcome = self.fault == "slow", self._outcome(command)
+        fault, outcome = self.fault, self._outcome(command)
         if not (isinstance(outcome, Failure) and outcome.kind is FailureKind.UNREACHED):
-            self._charge(slot, sent)
-        self.flying[slot] += 1
+            self._charge(quota, sent)
+        self._flying[flight] += 1
         try:
-            await anyio.sleep(7.9 if slow else self.latency_seconds)
+            await anyio.sleep(7.9 if fault == "slow" else self.latency_seconds)
         except anyio.get_cancelled_exc_class():
             self.cut_short += 1
             raise
         finally:
-            self.flying[slot] -= 1
-        if isinstance(outcome, Failure) and outcome.retry_after_seconds is not None:
-            wait = min(outcome.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS)
-            self.not_before[slot] = self.clock().boot + wait
-        elif isinstance(outcome, Grant):
-            end = sent + outcome.life_seconds
-            self.ends[outcome.value.reveal()] = min(end, self.ends.get(outcome.value.reveal(), end))
-            self.last[slot] = outcome.value
+            self._flying[flight] -= 1
+        if isinstance(outcome, Failure):
+            self.not_before[quota] = self.clock.true + _asked_wait(fault, outcome)
+        else:
+            life = outcome.life_seconds
+            spent_at = sent + life - min(LAST_PART_SECONDS, life / 8)
+            _, late = CLOCKS.get(fault or "", (0.0, 0.0))
+            real_end = 0.0 if fault == STILLBORN else sent + life + late
+            self._mint(command.slot, outcome.value, Minted(question, error, spent_at, real_end))
         return outcome
 
-    def _charge(self, slot: SlotId, sent: float) -> None:
-        self.calls.append(Call(sent, slot))
-        recent = [
-            call
-            for call in self.calls[-3 * CALLS_PER_HOUR :]
-            if call.at > sent - HOUR + 0.01 and call.slot.is_bearer == slot.is_bearer
-        ]
-        assert len(recent) <= CALLS_PER_HOUR, f"{len(recent)} calls in an hour"
+    def _begin(self, command: Fetch) -> tuple[tuple[SlotId, int], Quota]:
+        slot = command.slot
+        flight, quota = (slot, self._rounds[slot]), (command.account, command.endpoint)
+        assert not self._flying[flight], f"two flights of {slot}"
+        early = self.not_before.get(quota, 0.0) - self.clock.true
+        assert early <= 0.001, f"{slot}: Retry-After undercut by {early} s"
+        self.sent[slot] += 1
+        self.checks += 2
+        return flight, quota
+
+    def _charge(self, quota: Quota, sent: float) -> None:
+        hour = self._hours.setdefault(quota, deque())
+        hour.append(sent)
+        _forget_older(hour, sent - HOUR + 0.01)
+        assert len(hour) <= self.configured.calls_per_hour, f"{len(hour)} calls in an hour"
         self.checks += 1
+
+    def _mint(self, slot: SlotId, value: Secret, minted: Minted) -> None:
+        # Of the same once more, life began the first time.
+        before = self.minted.setdefault(value.reveal(), minted)
+        before.spent_at = min(minted.spent_at, before.spent_at)
+        before.real_end = min(minted.real_end, before.real_end)
+        self._last[slot] = value
 
     def _outcome(self, command: Fetch) -> Grant | Failure:
         slot, fault = command.slot, self.fault
         if fault in PASSING:
             return PASSING[fault]
-        if fault in BY_A_PERSON:
-            if slot.is_bearer == (fault == "credentials refused"):
-                return BY_A_PERSON[fault]
-        elif fault == "same token" and slot in self.last:
-            return self._grant(command, self.last[slot])
-        grant = self._grant(command, Secret(f"token-{slot}-{len(self.calls)}-{len(self.ends)}"))
-        if fault == "short life":
-            return replace(grant, life_seconds=240.0)
-        if fault == "no scope" and slot.is_bearer:
+        if fault in LIMITS:
+            return limited(command, LIMITS[fault])
+        if fault in BY_A_PERSON and slot.is_bearer == (fault == "credentials refused"):
+            return BY_A_PERSON[fault]
+        if fault == "same token" and slot in self._last:
+            return self._grant(command, self._last[slot])
+        return self._new(command, fault)
+
+    def _new(self, command: Fetch, fault: str | None) -> Grant | Failure:
+        number, at = self.sent.total(), START_WALL + self.clock.true
+        if fault in CLOCKS:
+            return granted(command, number, at + CLOCKS[fault][0], 28_800.0)
+        if fault in LIVES and LIVES[fault] <= 0:
+            return granted(command, number, at, LIVES[fault])
+        grant = self._grant(command, Secret(f"token-{command.slot}-{number}"))
+        if fault in LIVES or fault in UNREAD:
+            return replace(grant, life_seconds=LIVES[fault.removeprefix("unread ")])
+        if fault == "no scope" and command.slot.is_bearer:
             return replace(grant, scopes=("addresses",))
         return grant
 
@@ -133,64 +159,44 @@ class BadUsps(VirtualUsps):
         scopes = self.scopes if command.endpoint is Endpoint.TOKEN else None
         return Grant(value, self.life_seconds, scopes=scopes)
 
+    # -- what else happens ------------------------------------------------------------------------
 
-class Watched:
-    """Callers of a shop, and what they were promised."""
+    def revoke(self, value: str) -> None:
+        """This token is dead from now on, whatever it was told to live."""
+        self.minted[value].real_end = min(self.minted[value].real_end, self.clock.true)
 
-    def __init__(self, usps: BadUsps, clock: VirtualClock, dice: random.Random) -> None:
-        self.usps, self.clock, self.dice = usps, clock, dice
-        self.denied = 0
-        self.checks = 0
-        self._held: dict[SlotId, float] = {}
+    def is_alive(self, value: str) -> bool:
+        """Whether a call with it would succeed."""
+        return self.clock.true < self.minted[value].real_end
 
-    async def ask(self, shop: Shop, *slots: SlotId) -> None:
-        """One caller: answered in time, and with nothing past its life."""
-        began, wait = self.clock().boot, self.dice.choice([0.0, 1.0, 5.0])
-        denial = await shop.ask(*slots, wait=wait)
-        now = self.clock()
-        assert now.boot - began <= wait + ANSWER_SECONDS + 0.01, "answered too late"
-        self.checks += 1
-        if denial is not None:
-            self.denied += 1
-            assert denial.code
-            assert denial.fix
-        else:
-            for slot in slots:
-                self.look(shop, slot)
+    def reconfigured(self, configured: Configured, anew: set[SlotId]) -> None:
+        """Another configuration is in force; what is out for these slots is nobody's any more."""
+        self.configured = configured
+        self._rounds.update(anew)
 
-    def look(self, shop: Shop, slot: SlotId) -> None:
-        """What would be served now is alive; what was good is not gone."""
-        now = self.clock()
-        serving = shop.loop.broker.serving(slot, now)
-        if serving is None:
-            held_until = self._held.get(slot, 0.0)
-            assert held_until - LAST_PART_SECONDS <= now.boot + 0.01, f"{slot}: good one lost"
-        else:
-            end = self.usps.ends[serving.token.value.reveal()]
-            assert now.boot < end, f"{slot} served {now.boot - end} s past its life"
-            self._held[slot] = end
-        self.checks += 1
+    def forget_the_hour(self) -> None:
+        """What was charged can no longer be known, since the wall clock lies about the time off."""
+        self._hours.clear()
+        self.not_before.clear()
 
-    async def tell(self, shop: Shop, slot: SlotId) -> None:
-        """A worker says that USPS refused the token as dead (which it may be wrong about)."""
-        serial = shop.serial(slot)
-        bearer, payment = shop.serial(BEARER_SLOT), None
-        if slot == PAYMENT_SLOT:
-            payment = serial
-        began = self.clock().boot
-        await shop.loop.report(
-            "default",
-            2.0,
-            bearer_serial=bearer,
-            payment=None if payment is None else slot,
-            payment_serial=payment,
-        )
-        assert self.clock().boot - began <= 2.0 + ANSWER_SECONDS + 0.01, "report answered too late"
-        self.checks += 1
+    def room_at(self) -> float:
+        """When every endpoint has room again for any kind of call."""
+        most = self.configured.calls_per_hour * 3 // 4
+        full = [hour[-most] + HOUR for hour in self._hours.values() if len(hour) >= most]
+        return max(full, default=0.0)
 
-    async def order(self, shop: Shop, slot: SlotId) -> None:
-        """An administrator wants another one."""
-        began = self.clock().boot
-        await shop.loop.renew(slot, 2.0)
-        assert self.clock().boot - began <= 2.0 + ANSWER_SECONDS + 0.01, "order answered too late"
-        self.checks += 1
+    def held_until(self) -> float:
+        """When the last Retry-After ends."""
+        return max(self.not_before.values(), default=0.0)
+
+
+def _asked_wait(fault: str | None, outcome: Failure) -> float:
+    """How long USPS truly asks to be left alone, as far as that is obeyed."""
+    if fault in LIMITS:
+        return LIMITS[fault].seconds
+    return min(outcome.retry_after_seconds or 0.0, LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _forget_older(hour: deque[float], than: float) -> None:
+    while hour and hour[0] <= than:
+        hour.popleft()

@@ -47,6 +47,8 @@ class VirtualClock:
     def __init__(self) -> None:
         self.wall_offset = START_WALL
         self.boot_offset = START_BOOT
+        self._unseen = 0.0
+        """What went by while the machine slept or was off."""
 
     def __call__(self) -> Now:
         """Both clocks."""
@@ -57,6 +59,23 @@ class VirtualClock:
         """The machine sleeps: both clocks go on, timers do not notice."""
         self.boot_offset += seconds
         self.wall_offset += seconds
+        self._unseen += seconds
+
+    def reboot(self, off_seconds: float, up_seconds: float = 10.0) -> None:
+        """The machine was off for so long: the boot clock begins again, the wall clock went on."""
+        self.boot_offset = up_seconds - anyio.current_time()
+        self.wall_offset += off_seconds
+        self._unseen += off_seconds
+
+    @property
+    def true(self) -> float:
+        """What really went by since the beginning, whatever the clocks say."""
+        return anyio.current_time() + self._unseen
+
+    @property
+    def wall_error(self) -> float:
+        """How wrong the wall clock is."""
+        return self.wall_offset - self._unseen - START_WALL
 
     def step(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
@@ -182,21 +201,26 @@ async def running(
     usps: VirtualUsps | None = None,
     draw: Callable[[], float] = lambda: 0.5,
     beats: Callable[[], None] = lambda: None,
+    plans: tuple[list[AppPlan], list[SlotPlan]] | None = None,
 ) -> AsyncIterator[Shop]:
-    """A loop that runs until the block ends."""
+    """A loop that runs until the block ends; `plans` takes the place of the usual ones."""
     clock = clock or VirtualClock()
     usps = usps or VirtualUsps(clock)
     saver = MemorySaver()
     notes: list[Note] = []
-    app = AppPlan("default", HOST, CLIENT_ID, LifePolicy(), calls_per_hour)
-    names = [PAYMENT, *(f"{PAYMENT}-{n}" for n in range(1, payments))][:payments]
-    slots = [SlotPlan(BEARER_SLOT, required=True)]
-    slots += [SlotPlan(SlotId("default", name), f"roles-{name}") for name in names]
+    apps, slots = plans or _usual(payments, calls_per_hour)
     ports = Ports(clock, draw, usps, saver, notes.append, lambda _slot: None, beats)
-    loop = Loop(Broker([app], slots), ports)
+    loop = Loop(Broker(apps, slots), ports)
     loop.post(CredentialsSeen("default", credentials))
     loop.post(Restored(saved, boot_id))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(loop.run)
         yield Shop(loop, clock, usps, saver, notes)
         tasks.cancel_scope.cancel()
+
+
+def _usual(payments: int, calls_per_hour: int) -> tuple[list[AppPlan], list[SlotPlan]]:
+    names = [PAYMENT, *(f"{PAYMENT}-{n}" for n in range(1, payments))][:payments]
+    slots = [SlotPlan(BEARER_SLOT, required=True)]
+    slots += [SlotPlan(SlotId("default", name), f"roles-{name}") for name in names]
+    return [AppPlan("default", HOST, CLIENT_ID, LifePolicy(), calls_per_hour)], slots

@@ -9,10 +9,17 @@ import random
 from collections import Counter
 
 import pytest
+import trio.testing
 
 LONG = os.environ.get("UTB_FAULTS") == "long"
 SEED = int(os.environ.get("UTB_FAULTS_SEED", "1"))
 _COUNTED = "faults-counted"
+
+
+@pytest.fixture
+def anyio_backend():
+    """Virtual time: it jumps when everybody sleeps."""
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Machines that reboot, on virtual time: the boot clock begins again, the wall clock may be wrong.
+
+The state lies in a directory that is kept (`state_dir`).
+"""
+
+import pytest
+from virtual import DAY, HOUR
+from virtual_weeks import MINUTE, WALL_ERRORS, Weeks
+
+pytestmark = pytest.mark.anyio
+
+OFF_SECONDS = (10.0, 5 * MINUTE, HOUR, 7 * HOUR, 9 * HOUR, 2 * DAY)
+FAULTS = (None, None, "down", "limited for long", "unreached", "slow")
+
+
+@pytest.mark.parametrize("run", range(2))
+async def test_reboots_with_a_right_clock_lose_and_overstay_nothing(run, dice, rounds, tried):
+    """In calm and in faults; what was good before is good after, and an hour is still an hour."""
+    times = rounds(12, 250)
+    async with Weeks(dice) as weeks:
+        for _ in range(times):
+            await weeks.live(dice.choice([0.0, MINUTE, 3 * HOUR]))
+            weeks.usps.fault = dice.choice(FAULTS)
+            await weeks.live(dice.choice([0.0, 20 * MINUTE]), kills=0.05)
+            await weeks.reboot(dice.choice(OFF_SECONDS))
+            await weeks.live(20 * MINUTE, kills=0.1)
+            weeks.usps.fault = None
+            await weeks.recover()
+    assert weeks.watched.excused == 0
+    tried("change of boot, virtual time", times, weeks.checks)
+
+
+@pytest.mark.parametrize("run", range(2))
+async def test_a_boot_with_a_wrong_clock_serves_nothing_past_what_it_could_know(
+    run, dice, rounds, tried
+):
+    """Wrong by an hour, a day or a year; later somebody sets it right, or the next boot does."""
+    times = rounds(12, 250)
+    async with Weeks(dice) as weeks:
+        for _ in range(times):
+            await weeks.live(dice.choice([0.0, MINUTE, 3 * HOUR]))
+            weeks.usps.fault = dice.choice(FAULTS)
+            await weeks.reboot(dice.choice(OFF_SECONDS), dice.choice(WALL_ERRORS))
+            await weeks.live(20 * MINUTE, kills=0.1)
+            weeks.usps.fault = None
+            if dice.random() < 0.7:
+                weeks.step(-weeks.clock.wall_error)
+                for slot in weeks.slots:
+                    weeks.watched.look(weeks.shop, slot)
+            await weeks.recover()
+    tried("change of boot with a wrong wall clock, virtual time", times, weeks.checks)
+
+
+async def test_a_boot_loop_keeps_the_budget(dice, rounds, tried):
+    """A machine that comes up again and again under a USPS that is down."""
+    times = rounds(2, 20)
+    async with Weeks(dice) as weeks:
+        for _ in range(times):
+            weeks.usps.fault = "down"
+            for _ in range(20):
+                await weeks.live(dice.uniform(5, 90), pause_seconds=30)
+                await weeks.reboot(dice.uniform(5, 60))
+            weeks.usps.fault = None
+            await weeks.recover(costly=True)
+            await weeks.live(9 * HOUR, calm=True)
+    tried("change of boot, virtual time", 20 * times, weeks.checks)
