@@ -385,6 +385,20 @@ def test_the_payment_token_is_renewed_when_the_new_bearer_is_refused_beside_it()
     play.said("settle 2 renewed")
 
 
+def test_a_bearer_that_dies_again_hours_later_is_renewed_first_again():
+    """The payment token stood beside a dead bearer before, and worked ever since."""
+    play = aged()
+    refused_label(play)
+    play.grant(BEARER)
+    play.wait(HOUR)
+    play.wake()
+    refused_label(play)
+    assert set(play.flights) == {BEARER}
+    play.grant(BEARER)
+    refused_label(play)
+    assert set(play.flights) == {PAYMENT}
+
+
 def test_late_reports_of_the_old_pair_blame_nobody_anew():
     """A hundred workers met the dead bearer; the last tells when it is long replaced."""
     play = aged()

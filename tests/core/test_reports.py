@@ -6,6 +6,7 @@ import pytest
 
 from usps_token_broker.core.reports import Blame, Guard
 
+HOUR = 3600.0
 LIFE = 28_800.0
 
 
@@ -73,33 +74,58 @@ def test_the_guard_shrinks_with_the_life(life, first):
 
 def test_a_first_refusal_falls_on_the_bearer():
     """It is renewed first, whichever of the two is dead."""
-    assert not Blame().falls_on_payment(7, 1)
+    assert not Blame().falls_on_payment(7, 1, 1000.0)
 
 
 def test_the_same_pair_again_still_falls_on_the_bearer():
     """A hundred workers tell the same news."""
     blame = Blame()
-    blame.falls_on_payment(7, 1)
-    assert not blame.falls_on_payment(7, 1)
+    blame.falls_on_payment(7, 1, 1000.0)
+    assert not blame.falls_on_payment(7, 1, 1000.0)
 
 
 def test_the_same_payment_beside_a_new_bearer_falls_on_the_payment():
     """The new bearer did not help."""
     blame = Blame()
-    blame.falls_on_payment(7, 1)
-    assert blame.falls_on_payment(7, 2)
+    blame.falls_on_payment(7, 1, 1000.0)
+    assert blame.falls_on_payment(7, 2, 1000.0)
 
 
 def test_every_further_report_of_that_pair_falls_on_the_payment():
     """The second worker to tell does not turn it around."""
     blame = Blame()
-    blame.falls_on_payment(7, 1)
-    blame.falls_on_payment(7, 2)
-    assert blame.falls_on_payment(7, 2)
+    blame.falls_on_payment(7, 1, 1000.0)
+    blame.falls_on_payment(7, 2, 1000.0)
+    assert blame.falls_on_payment(7, 2, 1000.0)
 
 
 def test_another_payment_token_starts_from_the_bearer_again():
     """What was learned of the old one says nothing of the new."""
     blame = Blame()
-    blame.falls_on_payment(7, 1)
-    assert not blame.falls_on_payment(8, 2)
+    blame.falls_on_payment(7, 1, 1000.0)
+    assert not blame.falls_on_payment(8, 2, 1000.0)
+
+
+def test_hours_later_the_next_refusal_falls_on_the_bearer_again():
+    """The payment token worked meanwhile, for all we know: this is another piece of news."""
+    blame = Blame()
+    blame.falls_on_payment(7, 1, 1000.0)
+    assert not blame.falls_on_payment(7, 2, 1000.0 + 2 * HOUR)
+    assert blame.falls_on_payment(7, 3, 1001.0 + 2 * HOUR)
+
+
+def test_a_payment_token_is_let_off_once():
+    """Workers that call seldom get rid of a dead one, too."""
+    blame = Blame()
+    blame.falls_on_payment(7, 1, 0.0)
+    assert not blame.falls_on_payment(7, 2, 2 * HOUR)
+    assert not blame.falls_on_payment(7, 2, 4 * HOUR)
+    assert blame.falls_on_payment(7, 3, 6 * HOUR)
+
+
+def test_a_blame_holds_as_long_as_the_news_goes_on():
+    """A guard may hold the renewal back for a quarter of an hour."""
+    blame = Blame()
+    blame.falls_on_payment(7, 1, 0.0)
+    for minute in range(60):
+        assert blame.falls_on_payment(7, 2, 60.0 * minute)

@@ -54,7 +54,7 @@ class Callers:
         if SlotId(event.app, BEARER) not in self.planner.slots:
             gone = denials.gone(SlotId(event.app, BEARER))
             return [Settle(event.ask, Outcome.FAILED, gone)]
-        slot, serial = self._blamed(event)
+        slot, serial = self._blamed(event, now)
         slot.asked(now)
         current = slot.token is not None and slot.token.serial == serial
         if not current and slot.servable(now):
@@ -66,7 +66,7 @@ class Callers:
         )
         return []
 
-    def _blamed(self, event: Reported) -> tuple[Slot, int | None]:
+    def _blamed(self, event: Reported, now: Now) -> tuple[Slot, int | None]:
         bearer = self.planner.slots[SlotId(event.app, BEARER)]
         payment = self.planner.slots.get(event.payment) if event.payment else None
         if payment is None or event.payment_serial is None:
@@ -76,7 +76,7 @@ class Callers:
         if not _is_current(bearer, event.bearer_serial):
             return bearer, event.bearer_serial
         blame = self.blames.setdefault(payment.id, Blame())
-        if blame.falls_on_payment(event.payment_serial, event.bearer_serial):
+        if blame.falls_on_payment(event.payment_serial, event.bearer_serial, now.boot):
             return payment, event.payment_serial
         return bearer, event.bearer_serial
 

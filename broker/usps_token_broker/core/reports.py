@@ -4,9 +4,14 @@ A report names serials, so a hundred reports of one dead token are one piece of 
 holds back whoever reports one fresh token after another: 60 s, doubling to 15 minutes.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from usps_token_broker.core import schedule
+
+SAME_NEWS_SECONDS: Final = schedule.GUARD_CEILING_SECONDS
+"""How long after a refusal another one may have the same cause: as long as a guard may hold."""
 
 
 @dataclass(slots=True)
@@ -35,20 +40,29 @@ class Blame:
     """Which bearer a payment serial was last refused together with.
 
     A refused label call may mean either token. The bearer is renewed first; only when the same
-    payment serial is refused again beside another bearer is the payment token to blame.
+    payment serial is refused again beside another bearer is the payment token to blame. That must
+    be soon after, or for the second time: hours later the bearer may have died as well.
     """
 
     payment_serial: int | None = None
     bearer_serial: int | None = None
+    refused_at: float = -math.inf
+    """When the payment serial was last refused, on the boot clock."""
+    doubted: bool = False
+    """Whether that payment serial was let off once, since the news came late."""
 
-    def falls_on_payment(self, payment_serial: int, bearer_serial: int) -> bool:
+    def falls_on_payment(self, payment_serial: int, bearer_serial: int, now_boot: float) -> bool:
         """Whether this refusal is the payment token's; remembers it if not.
 
         Both serials must be those in use: what came late tells nothing of the pair there is now.
         """
+        is_soon = now_boot - self.refused_at <= SAME_NEWS_SECONDS
+        self.refused_at = now_boot
         same_payment = self.payment_serial == payment_serial
-        if same_payment and bearer_serial != self.bearer_serial:
+        beside_another = same_payment and bearer_serial != self.bearer_serial
+        if beside_another and (is_soon or self.doubted):
             return True
+        self.doubted = same_payment and (self.doubted or beside_another)
         self.payment_serial = payment_serial
         self.bearer_serial = bearer_serial
         return False
