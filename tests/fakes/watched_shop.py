@@ -19,6 +19,8 @@ class Watched:
     def __init__(self, usps: BadUsps, clock: VirtualClock, dice: random.Random) -> None:
         self.usps, self.clock, self.dice = usps, clock, dice
         self.denied = 0
+        self.dead = 0
+        """How often something was served that USPS would refuse."""
         self.checks = 0
         self.excused = 0
         """Tokens that no clock of the machine could tell the age of."""
@@ -59,6 +61,7 @@ class Watched:
         asked = self.usps.configured.question(slot)
         assert minted.question == asked, f"{slot}: granted for {minted.question}, not for {asked}"
         self._held[slot] = minted
+        self.dead += not self.usps.is_alive(value)
         self.checks += 1
         return value
 
@@ -93,26 +96,36 @@ class Watched:
 
     async def tell(self, shop: Shop, slot: SlotId) -> None:
         """A worker says that USPS refused the token as dead (which it may be wrong about)."""
-        bearer, payment = shop.serial(SlotId(slot.app, BEARER)), None
-        if not slot.is_bearer:
-            payment = shop.serial(slot)
-        self._note_report(shop, slot)
+        bearer = SlotId(slot.app, BEARER)
+        payment = None if slot.is_bearer else slot
+        of_payment = None if payment is None else shop.serial(payment)
+        await self.report(shop, bearer, shop.serial(bearer), payment, of_payment)
+
+    async def report(
+        self,
+        shop: Shop,
+        bearer: SlotId,
+        bearer_serial: int | None,
+        payment: SlotId | None,
+        payment_serial: int | None,
+    ) -> None:
+        """A worker tells what it was refused with; the outcome comes in time."""
+        for slot in filter(None, (bearer, payment)):
+            self._note_report(shop, slot)
         began = self.clock.true
         await shop.loop.report(
-            slot.app,
+            bearer.app,
             2.0,
-            bearer_serial=bearer,
-            payment=None if payment is None else slot,
-            payment_serial=payment,
+            bearer_serial=bearer_serial,
+            payment=None if payment_serial is None else payment,
+            payment_serial=payment_serial,
         )
         self._in_time(began, 2.0, "the outcome of a report")
 
     def _note_report(self, shop: Shop, slot: SlotId) -> None:
-        # Of a label call the bearer is blamed first.
-        for blamed in {slot, SlotId(slot.app, BEARER)}:
-            minted = self._present(shop, blamed)
-            if minted is not None:
-                minted.reported = True
+        minted = self._present(shop, slot)
+        if minted is not None:
+            minted.reported = True
 
     async def order(self, shop: Shop, slot: SlotId) -> None:
         """An administrator wants another one."""

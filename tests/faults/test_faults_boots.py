@@ -16,7 +16,7 @@ FAULTS = (None, None, "down", "limited for long", "unreached", "slow")
 @pytest.mark.parametrize("run", range(2))
 async def test_reboots_with_a_right_clock_lose_and_overstay_nothing(run, dice, rounds, tried):
     """In calm and in faults; what was good before is good after, and an hour is still an hour."""
-    times = rounds(12, 250)
+    times = rounds(8, 150)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await weeks.live(dice.choice([0.0, MINUTE, 3 * HOUR]))
@@ -35,7 +35,7 @@ async def test_a_boot_with_a_wrong_clock_serves_nothing_past_what_it_could_know(
     run, dice, rounds, tried
 ):
     """Wrong by an hour, a day or a year; later somebody sets it right, or the next boot does."""
-    times = rounds(12, 250)
+    times = rounds(8, 150)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await weeks.live(dice.choice([0.0, MINUTE, 3 * HOUR]))

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_alone_breaks_no_promise(fault, dice, rounds, tried):
     """Every kind that a broker can meet, some hours long, with kills in the middle."""
-    times = rounds(1, 20)
+    times = rounds(1, 10)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await weeks.episode(fault)
@@ -23,7 +23,7 @@ async def test_a_fault_alone_breaks_no_promise(fault, dice, rounds, tried):
 @pytest.mark.parametrize("run", range(3))
 async def test_weeks_of_faults_in_random_order_break_no_promise(run, dice, rounds, tried):
     """One after another, for weeks."""
-    faults = dice.choices(FAULTS, k=rounds(15, 300))
+    faults = dice.choices(FAULTS, k=rounds(15, 200))
     async with Weeks(dice) as weeks:
         for fault in faults:
             await weeks.episode(fault)
@@ -37,7 +37,7 @@ async def test_weeks_of_faults_in_random_order_break_no_promise(run, dice, round
 @pytest.mark.parametrize("run", range(2))
 async def test_clocks_that_step_and_nights_asleep_break_no_promise(run, dice, rounds, tried):
     """An hour, a day and a year both ways, or a suspend, in the middle of calm and of faults."""
-    times = rounds(12, 200)
+    times = rounds(8, 200)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await weeks.live(dice.uniform(MINUTE, 3 * HOUR))
