@@ -47,6 +47,7 @@ OTHERWISE = {
     "answer_unexpected": "tests/wire/test_usps_refusals.py",
     "token_unchanged": "tests/core: the core finds it by itself",
     "certificate_refused": "tests/drivers/test_upstream.py",
+    "certificate_out_of_time": "tests/drivers/test_upstream.py",
     "tls_failed": "tests/drivers/test_upstream.py",
     "proxy_refused": "tests/drivers/test_upstream.py",
     "ca_file_unusable": "tests/drivers/test_upstream.py",
