@@ -45,7 +45,7 @@ def test_of_two_that_start_at_once_one_serves_and_the_other_names_it(
 ):
     """Also where a killed one has left its socket and its pid; the loser spoils nothing."""
     configs = [home.config, home.config if "state" in shared else home.folder / "other.toml"]
-    for _ in range(rounds(2, 20)):
+    for _ in range(rounds(1, 20)):
         dice.shuffle(configs)
         with contextlib.ExitStack() as stack:
             started = [

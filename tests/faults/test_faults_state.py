@@ -184,7 +184,7 @@ def home(usps):
 def test_a_damaged_state_at_a_real_start_costs_one_call_each(usps, home, dice, rounds, tried):
     """It says what it found, serves tokens of today, and keeps the broken file for a person."""
     state = home.folder / "state" / "state"
-    for _ in range(rounds(3, 60)):
+    for _ in range(rounds(2, 60)):
         whole = state.read_bytes()
         tokens = {slot["token"]["value"] for slot in tokens_in(whole)}
         damaged = whole[: dice.randrange(len(whole))]
