@@ -33,8 +33,9 @@ DESCRIPTION = """\
 Be the broker. It restores the tokens it had, fetches what is missing, renews ahead of time, and
 serves on its Unix socket until SIGTERM or Ctrl-C. SIGHUP reloads the configuration and reads secret
 files again, all or nothing.
-Exit code 0: told to end; 70: a bug; 73: no socket or state directory, or another broker has them;
-75: somebody took the socket away; 78: wrong configuration, or a secret that cannot be read."""
+Exit code 0: told to end; 70: a bug, or no memory left; 73: no socket or state directory, or another
+broker has them; 75: somebody took the socket away; 78: wrong configuration, or a secret that cannot
+be read."""
 EPILOG = """\
 With a file:          usps-token-broker run --config broker.toml
 From the environment: USPS_CLIENT_ID=… USPS_CLIENT_SECRET_FILE=secret usps-token-broker run
