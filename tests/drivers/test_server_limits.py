@@ -249,6 +249,31 @@ async def test_stop_while_no_descriptors_are_left():
         assert served.server._retry is None
 
 
+@pytest.mark.parametrize("fails", ["add_reader", "watch"])
+async def test_callers_that_no_memory_is_left_for_do_not_count(monkeypatch, fails):
+    """They are turned away; when there is memory again, there is room for as many as before."""
+    limits = Limits(connections_per_uid=2)
+    async with serving(limits=limits) as served:
+        hub, failing = served.server._hub, []
+        place = hub if fails == "watch" else hub.loop
+        working = getattr(place, fails)
+
+        def fail(*arguments, **more):
+            failing.append(arguments)
+            raise MemoryError
+
+        monkeypatch.setattr(place, fails, fail)
+        for _ in range(3):
+            with Client(served.path) as client:
+                assert await client.is_closed()
+        monkeypatch.setattr(place, fails, working)
+        assert len(failing) == 3
+        assert (served.server.connections, list(hub.members)) == (0, [])
+        with Client(served.path) as one, Client(served.path) as two:
+            assert (await one.ask(get())).status == 200
+            assert (await two.ask(get())).status == 200
+
+
 async def test_caller_that_cannot_be_identified(caplog):
     """A connection whose peer the kernel will not tell is closed, and the next one served."""
     failing = iter([True, False])

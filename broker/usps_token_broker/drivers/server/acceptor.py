@@ -169,7 +169,11 @@ class Server(Generic[CallerT]):
             self._hub.ledger.disconnect(peer.uid)
             connected.close()
             raise
-        self._pass_gate(connected, peer)
+        try:
+            self._pass_gate(connected, peer)
+        except Exception as error:  # noqa: BLE001 - one caller's trouble is not the server's
+            report("letting a caller in", error)
+            connected.close()
 
     async def _ask_for_groups(self, peer: CallerT) -> None:
         """Asks in a thread, and not for ever: without an answer, the uid alone must do."""
@@ -191,12 +195,24 @@ class Server(Generic[CallerT]):
             report("judging a caller", error)
             refusal = replies.INTERNAL_ERROR
         if refusal is None:
-            size = self._limits.send_buffer_bytes
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
-            Stream(self._hub.loop, connected, Connection(self._hub, self._handler, peer))
+            self._begin(connected, peer)
         else:
             self._hub.ledger.disconnect(peer.uid)
             self._refuse(connected, refusal)
+
+    def _begin(self, connected: socket.socket, peer: CallerT) -> None:
+        """Serves the caller; one that cannot be, for want of memory, must not count for ever."""
+        connection = None
+        try:
+            size = self._limits.send_buffer_bytes
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            connection = Connection(self._hub, self._handler, peer)
+            Stream(self._hub.loop, connected, connection)
+        except BaseException:
+            if connection is not None:
+                self._hub.leave(connection)
+            self._hub.ledger.disconnect(peer.uid)
+            raise
 
     def _refuse(self, connected: socket.socket, reply: Reply) -> None:
         """Says so, and waits for the caller to hear it unless too many are being waited for."""

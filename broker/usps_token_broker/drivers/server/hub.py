@@ -56,7 +56,9 @@ class Hub:
         """All connections read into it: what is read is used up before the next read."""
         self.stopping = False
         self.refusals = 0
-        self.members: set[Member] = set()
+        # A dict, for its order of things when memory is out: it grows before it takes in another,
+        # while a set takes it in, fails to grow, and once it is full searches it for ever.
+        self.members: dict[Member, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._resolution = limits.resolution_seconds
         self._jobs: deque[Job] = deque()
@@ -65,12 +67,12 @@ class Hub:
 
     def join(self, member: Member) -> None:
         """Takes in a connection and keeps an eye on its deadline."""
-        self.members.add(member)
+        self.members[member] = None
         self.watch(member.deadline)
 
     def leave(self, member: Member) -> None:
         """Lets go of a connection."""
-        self.members.discard(member)
+        self.members.pop(member, None)
         if not self.members:
             self._deserted.set()
 
@@ -81,6 +83,7 @@ class Hub:
             if self._timer.when() <= due:
                 return
             self._timer.cancel()
+            self._timer = None  # should there be no memory for another, the next watch sets one
         self._timer = self.loop.call_at(due, self._sweep)
 
     def _sweep(self) -> None:
