@@ -28,7 +28,7 @@ def usps():
 
 @pytest.fixture
 def home(usps):
-    home = Home(usps.base_url)
+    home = Home(usps.base_url, app="timeout_seconds = 50")  # no attempt ends before callers come
     yield home
     home.remove()
 

@@ -206,6 +206,7 @@ def test_a_state_directory_taken_away_costs_no_token(usps, home, dice, rounds, t
         with home.broker():
             home.token("payment")
         assert usps.calls("token") <= calls + 1
+        shutil.rmtree(state)  # and with it what was charged: each has its budget
         tried("the state directory taken away", 1, 8)
 
 
