@@ -198,6 +198,10 @@ def explain(what: str, path: Path, error: OSError) -> StoreError:
             )
         case errno.ENOENT:
             why = "it was removed or replaced; restart the broker to make it anew"
+        case errno.ELOOP | errno.EISDIR:
+            thing = "link" if error.errno == errno.ELOOP else "directory"
+            where = error.filename or "in it"
+            why = f"a {thing} lies where the broker has a file of its own ({where}); remove it"
         case errno.ENOTDIR:
             why = "it is not a directory; set state_dir to another place"
         case _:
