@@ -383,6 +383,27 @@ def test_exec_puts_the_tokens_into_the_environment(run):
     assert "die in 8 h 0 min" in err or "die in 7 h 59 min" in err
 
 
+@pytest.mark.parametrize("options", [(), ("--payment",), ("--payment=east",)])
+def test_exec_gives_the_tokens_asked_for_and_nothing_else(run, options):
+    """The environment is the caller's but for them, and no descriptor is left open."""
+    show = "import json, os; print(json.dumps([dict(os.environ), os.listdir('/proc/self/fd')]))"
+    python = (sys.executable, "-S", "-E", "-c", show)
+    before, _ = json.loads(subprocess.run(
+        python, env={"PATH": os.environ["PATH"], "OTHER": "x"}, stdin=subprocess.DEVNULL,
+        capture_output=True, check=True, timeout=60,
+    ).stdout)  # fmt: skip
+    _, out, _ = run("exec", *options, "--", *python, environment={"OTHER": "x"})
+    given, descriptors = json.loads(out)
+    added = {name: given[name] for name in given.keys() - before.keys()}
+    added.pop("PYTHONPATH")  # the caller's own, as is where the broker is
+    added.pop("USPS_TOKEN_SOCKET")
+    expected = {"USPS_BEARER_TOKEN": "bearer-1"}
+    if options:
+        expected["USPS_PAYMENT_TOKEN"] = "payment-east-1" if "east" in options[0] else "payment-1"
+    assert added == expected
+    assert len(descriptors) == 4  # the usual three, and the one that lists them
+
+
 def test_exec_without_payment_gives_the_bearer_alone(run):
     """No payment token where none was asked for; a leftover one of ours does not matter."""
     status, out, _ = run("exec", "sh", "-c", "env | grep -c ^USPS_PAYMENT_TOKEN=")

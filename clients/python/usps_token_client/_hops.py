@@ -65,10 +65,10 @@ def with_headers(request: httpx.Request, headers: Mapping[str, str]) -> httpx.Re
 def for_stranger(request: httpx.Request, ours: Headers) -> httpx.Request:
     """The request for a host that is not the app's: without a token the caller may have put on.
 
-    A payment header means nothing to anybody but USPS. An Authorization that is not our bearer is
+    A payment header means nothing to anybody but USPS. An Authorization without our bearer in it is
     the caller's own affair.
     """
-    ours_too = request.headers.get(AUTHORIZATION) == ours[AUTHORIZATION]
+    ours_too = ours[AUTHORIZATION].partition(" ")[2] in request.headers.get(AUTHORIZATION, "")
     if PAYMENT_HEADER not in request.headers and not ours_too:
         return request
     copy = with_headers(request, {})
