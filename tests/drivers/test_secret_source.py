@@ -1,6 +1,8 @@
 """Reading a client secret: what is accepted, what is refused and why, and that it never leaks."""
 
+import copy
 import os
+import pickle
 import socket
 import stat
 import traceback
@@ -14,6 +16,7 @@ from usps_token_broker.core.values import Secret
 from usps_token_broker.drivers.secret_source import (
     MOST_BYTES,
     CredentialSource,
+    Environment,
     EnvironmentSource,
     FileSource,
     SecretError,
@@ -474,3 +477,14 @@ def test_a_file_of_ours_is_what_the_tests_make(file):
     """The other tests would prove nothing if this were not so."""
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.stat().st_uid == ME
+
+
+def test_the_environment_is_read_like_any_mapping_and_not_shown():
+    """One of its values may be the secret."""
+    environ = Environment({"USPS_CLIENT_SECRET": "kQ7vWx2NfGh8LpRt", "HOME": "/"})
+    assert read_secret(EnvironmentSource("USPS_CLIENT_SECRET"), environ, uid=1).reveal()[:2] == "kQ"
+    assert (sorted(environ), len(environ)) == (["HOME", "USPS_CLIENT_SECRET"], 2)
+    assert "kQ7" not in f"{environ} {environ!r} {[environ]}"
+    for take in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            take(environ)

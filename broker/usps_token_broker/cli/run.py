@@ -17,6 +17,7 @@ from usps_token_broker.config import ConfigError, Settings, load
 from usps_token_broker.drivers import journal, memory
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import is_known
+from usps_token_broker.drivers.secret_source import Environment
 from usps_token_broker.drivers.signals import SignalStream
 from usps_token_broker.drivers.socket_owner import OwnedSocket, SocketError, inherited
 from usps_token_broker.drivers.store import Store, StoreError
@@ -109,7 +110,7 @@ def _serve(
         socket=sockets.workers,
         admin=sockets.admin,
         descriptors=_raised_descriptor_limit(),
-        environ=dict(os.environ),
+        environ=Environment(os.environ),
         uid=os.getuid(),
         version=version(),
         notifier=Notifier(os.environ),

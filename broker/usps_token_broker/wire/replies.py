@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NoReturn
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110 5.6.2
@@ -47,6 +47,9 @@ class Reply:
         """The bytes with a `Connection` field, or without the body as HEAD wants it."""
         field = f"Connection: {connection}\r\n\r\n" if connection else "\r\n"
         return b"".join((self.head, field.encode("ascii"), self.body if with_body else b""))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Reply may hold tokens: it is not pickled or copied")
 
     def __repr__(self) -> str:
         return f"<Reply {self.status}, {len(self.body)} bytes>"

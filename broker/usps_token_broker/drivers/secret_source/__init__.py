@@ -3,6 +3,7 @@
 from usps_token_broker.drivers.secret_source.reading import (
     MOST_BYTES,
     CredentialSource,
+    Environment,
     EnvironmentSource,
     FileSource,
     SecretSource,
@@ -13,6 +14,7 @@ from usps_token_broker.drivers.secret_source.trust import SecretError
 __all__ = [
     "MOST_BYTES",
     "CredentialSource",
+    "Environment",
     "EnvironmentSource",
     "FileSource",
     "SecretError",

@@ -3,10 +3,10 @@
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from usps_token_broker.core.values import Secret
 from usps_token_broker.drivers.secret_source.trust import Judge, SecretError, user
@@ -40,6 +40,33 @@ class EnvironmentSource:
     """A variable of the daemon's environment."""
 
     name: str
+
+
+class Environment(Mapping[str, str]):
+    """The variables of this process. One may be the secret, so they are neither shown nor pickled.
+
+    No dict: what prints and encodes those would not ask first.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<Environment of {len(self)} variables>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Environment is not pickled or copied; pass the object itself")
 
 
 SecretSource = CredentialSource | FileSource | EnvironmentSource

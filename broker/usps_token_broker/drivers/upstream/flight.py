@@ -4,7 +4,7 @@ import contextlib
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NoReturn
 
 import anyio
 
@@ -26,13 +26,24 @@ class Stage(enum.IntEnum):
     """USPS may have seen the request."""
 
 
-class Answer(NamedTuple):
-    """What came back; `body` ends where reading stopped."""
+class Answer:
+    """What came back; `body` ends where reading stopped. It may hold a token: it shows neither."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    at_wall: float
+    __slots__ = ("at_wall", "body", "headers", "status")
+
+    def __init__(
+        self, status: int, headers: Mapping[str, str], body: bytes, at_wall: float
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.at_wall = at_wall
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}, {len(self.body)} bytes>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Answer may hold a token: it is not pickled or copied")
 
 
 @dataclass(slots=True)
