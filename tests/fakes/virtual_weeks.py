@@ -100,10 +100,12 @@ class Weeks:
         self.clock.step(wall_error - self.clock.wall_error)
         self.boots += 1
         really = self.clock.true - saved_true
-        understated = really - max(0.0, self.clock().wall - saved.saved_at.wall)
+        seemingly = self.clock().wall - saved.saved_at.wall
+        understated = really - max(0.0, seemingly)
         if understated < -0.01:
             self.usps.forget_the_hour()
-        self.watched.booted(understated, saved.saved_at.wall - START_WALL - saved_true)
+        saved_error = saved.saved_at.wall - START_WALL - saved_true
+        self.watched.booted(understated, saved_error, behind=seemingly < -MINUTE)
         await self._start()
 
     async def _die(self) -> None:

@@ -86,11 +86,14 @@ class Watched:
         for minted in self.usps.minted.values():
             minted.unsure = minted.unsure or minted.boots > 0
 
-    def booted(self, understated: float, saved_error: float) -> None:
-        """Another boot; the time off seems shorter by `understated` seconds than it was."""
+    def booted(self, understated: float, saved_error: float, *, behind: bool) -> None:
+        """Another boot; the time off seems shorter by `understated` seconds than it was.
+
+        A clock that is `behind` what was saved is known to be wrong, and so excuses nothing.
+        """
         for minted in self.usps.minted.values():
             minted.boots += 1
-            minted.understated += max(0.0, understated)
+            minted.understated = 0.0 if behind else minted.understated + max(0.0, understated)
             errors = {round(e, 3) for e in (minted.wall_error, saved_error, self.clock.wall_error)}
             minted.unsure = minted.unsure or len(errors) > 1
 

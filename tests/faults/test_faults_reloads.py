@@ -107,3 +107,20 @@ async def test_reloads_of_many_kinds_at_once_break_no_promise(run, dice, rounds,
             if dice.random() < 0.3:
                 await weeks.reboot(dice.uniform(10, 9 * HOUR))
     tried("reload to another configuration, virtual time", times, weeks.checks)
+
+
+async def test_a_budget_lowered_below_what_is_used_holds_at_once(dice, rounds, tried):
+    """Under tokens of seconds, which want more calls than any budget has."""
+    times = rounds(2, 30)
+    async with Weeks(dice) as weeks:
+        for _ in range(times):
+            weeks.reload(replace(weeks.configured, calls_per_hour=CALLS_PER_HOUR))
+            weeks.usps.fault = "life of seconds"
+            await weeks.live(dice.uniform(5 * MINUTE, 30 * MINUTE), pause_seconds=60)
+            weeks.reload(replace(weeks.configured, calls_per_hour=dice.choice([4, 6, 10])))
+            await weeks.live(90 * MINUTE, kills=0.05, pause_seconds=60)
+            weeks.usps.fault = None
+            await weeks.live(HOUR, calm=True)
+            await weeks.recover(costly=True)
+            await weeks.live(2 * HOUR, calm=True)
+    tried("reload to another configuration, virtual time", times, weeks.checks)
