@@ -195,6 +195,12 @@ class Weeks:
             self.recovered += 1
             self.watched.checks += 1
 
+    async def recover_from_doubt(self) -> None:
+        """As `recover`; what is doubted for its clocks alone is served, and renewed when the bucket
+        has calls to spare again."""
+        await self.recover(enough={Freshness.FRESH, Freshness.DUE})
+        await self.recover()
+
     async def live(
         self, seconds: float, *, calm: bool = False, kills: float = 0.0, pause_seconds: float = 300
     ) -> None:

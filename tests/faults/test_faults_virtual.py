@@ -48,5 +48,5 @@ async def test_clocks_that_step_and_nights_asleep_break_no_promise(run, dice, ro
                 weeks.step(dice.choice(WALL_ERRORS))
             await weeks.live(30 * MINUTE, kills=0.05)
             weeks.usps.fault = None
-            await weeks.recover()
+            await weeks.recover_from_doubt()
     tried("clock stepped, or machine suspended, virtual time", times, weeks.checks)
