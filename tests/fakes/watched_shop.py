@@ -60,6 +60,9 @@ class Watched:
         self.excused += late >= A_HAIR
         asked = self.usps.configured.question(slot)
         assert minted.question == asked, f"{slot}: granted for {minted.question}, not for {asked}"
+        held = self._held.get(slot, minted)
+        if not held.reported and not held.unsure:
+            assert minted.spent_at >= held.spent_at - A_HAIR, f"{slot}: replaced by a worse one"
         self._held[slot] = minted
         self.dead += not self.usps.is_alive(value)
         self.checks += 1

@@ -49,4 +49,5 @@ async def test_whatever_a_429_says_calls_are_few_and_come_back(fault, dice, roun
             weeks.usps.fault = None
             await weeks.recover()
             await weeks.live(HOUR, calm=True)
+            assert all(weeks.view(slot).trouble is None for slot in weeks.slots)
     tried("429 with an odd Retry-After, virtual time", times, weeks.checks)
