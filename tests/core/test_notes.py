@@ -82,6 +82,47 @@ def test_a_retry_after_is_told_as_the_next_attempt():
     assert "next attempt in 30 min" in told(play).text
 
 
+def until_asked_again(play):
+    """Sleep through the back-off."""
+    while BEARER not in play.flights:
+        play.sleep()
+
+
+def test_a_long_outage_is_told_in_few_lines():
+    """The first failure, the second, the fourth, …; the others are counted alone."""
+    play = Playbook(0)
+    play.start()
+    loud = []
+    for number in range(1, 33):
+        play.fail(BEARER)
+        if told(play).level is not Level.DEBUG:
+            loud.append(number)
+        until_asked_again(play)
+    assert loud == [1, 2, 4, 8, 16, 32]
+
+
+def test_another_failure_is_news_however_many_there_were():
+    """What is wrong now is not what was wrong before."""
+    play = Playbook(0)
+    play.start()
+    for _ in range(3):
+        play.fail(BEARER)
+        until_asked_again(play)
+    play.fail(BEARER, FailureKind.RATE_LIMITED)
+    assert told(play).level is Level.WARNING
+
+
+def test_a_renewal_that_ends_an_outage_says_how_long_it_was():
+    """Nobody has to count lines."""
+    play = Playbook(0)
+    play.start()
+    for _ in range(3):
+        play.fail(BEARER)
+        until_asked_again(play)
+    play.grant(BEARER)
+    assert told(play).text.startswith("fetched after 3 failures in ")
+
+
 def test_a_refusal_is_told_as_an_error_with_its_probe():
     """A person must act."""
     play = Playbook(0)
@@ -195,5 +236,5 @@ def test_a_secret_that_worked_before_is_told_as_such():
 def test_notes_of_a_slot_without_a_token_say_nothing_wrong():
     """They are asked for when there is one; without, they are short."""
     empty, play = Slot(BEARER, LifePolicy()), Playbook()
-    assert notes.granted(empty, None, play.now).text.startswith("fetched; good for 0 s")
+    assert notes.granted(empty, None, None, play.now).text.startswith("fetched; good for 0 s")
     assert notes.restored(empty, play.now).text == "restored; good for 0 s"

@@ -1,8 +1,11 @@
 """Log lines: one for each event, with a priority for systemd, and no secret in any."""
 
+import contextlib
 import io
+import json
 import logging
 import os
+import socket
 import sys
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from usps_token_broker.core.commands import Level, Note
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers import journal
+from usps_token_broker.drivers.journal import native
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
 
@@ -20,6 +24,9 @@ def quiet_afterwards():
     handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
     yield
     logging.raiseExceptions = raises
+    for handler in root.handlers:
+        if isinstance(handler, native.NativeHandler):
+            handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -29,13 +36,13 @@ def lines(tmp_path):
     """What is written by a journal that starts now, to a file as systemd connects one."""
     streams = []
 
-    def begin(*, by_systemd=False):
+    def begin(*, by_systemd=False, form=journal.Form.AUTO):
         path = tmp_path / "stderr"
         stream = path.open("w")
         streams.append(stream)
         status = os.fstat(stream.fileno())
         named = f"{status.st_dev}:{status.st_ino}"
-        journal.start({"JOURNAL_STREAM": named} if by_systemd else {}, stream)
+        journal.start({"JOURNAL_STREAM": named} if by_systemd else {}, stream, form)
 
         def written():
             stream.flush()
@@ -48,8 +55,44 @@ def lines(tmp_path):
         stream.close()
 
 
-def note(text="fetched", level=Level.INFO):
-    return Note(level, "granted", text, SlotId("default", "bearer"))
+@pytest.fixture(autouse=True)
+def no_journal(monkeypatch, tmp_path):
+    """The journal of this machine is no part of a test."""
+    monkeypatch.setattr(native, "SOCKET", str(tmp_path / "journal"))
+
+
+@pytest.fixture
+def received(tmp_path):
+    """What a journal that listens is sent: a list of fields for each record."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "journal"))
+        listening.settimeout(0)
+
+        def all_of_it():
+            found = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    found.append(fields(listening.recv(65536)))
+            return found
+
+        yield all_of_it
+
+
+def fields(datagram):
+    """The fields of a datagram, as the journal reads it (JOURNAL_NATIVE_PROTOCOL)."""
+    found = {}
+    while datagram:
+        line, _, datagram = datagram.partition(b"\n")
+        name, equals, value = line.partition(b"=")
+        if not equals:
+            length = int.from_bytes(datagram[:8], "little")
+            value, datagram = datagram[8 : 8 + length], datagram[8 + length + 1 :]
+        found[name.decode()] = value.decode()
+    return found
+
+
+def note(text="fetched", level=Level.INFO, reason=None):
+    return Note(level, "granted", text, SlotId("default", "bearer"), reason)
 
 
 def test_a_note_is_one_line_with_its_slot(lines):
@@ -68,6 +111,89 @@ def test_systemd_gets_priorities_and_no_time_of_ours(lines, level, priority):
     written = lines(by_systemd=True)
     journal.write(note(level=level))
     assert written() == [f"<{priority}>default/bearer: fetched"]
+
+
+def test_systemds_journal_gets_fields(lines, received):
+    """So that `journalctl USPS_SLOT=bearer` finds what is about one token."""
+    written = lines(by_systemd=True)
+    journal.write(note("it failed", Level.ERROR, "client_secret_wrong"))
+    assert received() == [
+        {
+            "MESSAGE": "default/bearer: it failed",
+            "PRIORITY": "3",
+            "SYSLOG_IDENTIFIER": "usps-token-broker",
+            "USPS_EVENT": "granted",
+            "USPS_APP": "default",
+            "USPS_SLOT": "bearer",
+            "USPS_REASON": "client_secret_wrong",
+        }
+    ]
+    assert written() == []
+
+
+def test_a_traceback_is_one_entry_of_the_journal(lines, received):
+    """Its lines belong together; its secrets are out."""
+    lines(by_systemd=True)
+    error = ValueError(f"bad header: Bearer {JWT}")
+    logging.getLogger(journal.LOGGER).error("it broke", exc_info=error)
+    [entry] = received()
+    assert entry["MESSAGE"].startswith("it broke\n  ValueError")
+    assert JWT not in entry["MESSAGE"]
+
+
+def test_nothing_from_outside_makes_a_field(lines, received):
+    """A line break in a message would begin one, where it is not sent with its length."""
+    lines(by_systemd=True)
+    logging.getLogger(journal.LOGGER).warning("%s", "first\nPRIORITY=0\n_UID=0")
+    [entry] = received()
+    assert entry["PRIORITY"] == "4"
+    assert "_UID" not in entry
+    assert "PRIORITY=0" in entry["MESSAGE"]
+
+
+def test_a_journal_that_does_not_read_is_not_waited_for(lines, received):
+    """What it does not take goes where systemd connected standard error."""
+    written = lines(by_systemd=True)
+    for _ in range(2000):
+        journal.write(note("fetched" * 20))
+    told = len(received())
+    assert 0 < told < 2000
+    assert told + len(written()) == 2000
+
+
+def test_containers_get_json(lines):
+    """One object a line, the slot and the reason in fields of their own."""
+    written = lines(form=journal.Form.JSON)
+    journal.write(note("it failed", Level.WARNING, "dns_failed"))
+    [line] = written()
+    told = json.loads(line)
+    assert told.pop("at") > 1_700_000_000
+    assert told == {
+        "level": "warning",
+        "message": "default/bearer: it failed",
+        "event": "granted",
+        "app": "default",
+        "slot": "bearer",
+        "reason": "dns_failed",
+    }
+
+
+@pytest.mark.parametrize("breaking", ["\n", "\x85", "\u2028", '"', "\\"])
+def test_json_stays_one_object_a_line(lines, breaking):
+    """Whatever is in a message; its further lines, as those of a traceback, are `trace`."""
+    written = lines(form=journal.Form.JSON)
+    logging.getLogger(journal.LOGGER).warning("%s", f"first{breaking}second")
+    [line] = written()
+    told = json.loads(line)
+    assert told["event"] == "said"
+    assert "second" in told["message"] + "".join(told.get("trace", []))
+
+
+def test_what_is_no_news_is_not_written(lines):
+    """It is counted elsewhere."""
+    written = lines()
+    journal.write(note(level=Level.DEBUG))
+    assert written() == []
 
 
 def test_a_stream_that_is_not_systemds_gets_no_priorities(tmp_path):

@@ -29,9 +29,11 @@ LIBRARIES = (
 quiet_start = journal.start
 
 
-def loud_start(environ: Mapping[str, str], stream: TextIO | None = None) -> None:
+def loud_start(
+    environ: Mapping[str, str], stream: TextIO | None = None, form: journal.Form = journal.Form.AUTO
+) -> None:
     """As the journal starts, but whoever debugs has set every logger to DEBUG."""
-    quiet_start(environ, stream)
+    quiet_start(environ, stream, form)
     # Those of libraries that are imported later too, and their children.
     for name in ("", *LIBRARIES, *logging.root.manager.loggerDict):
         logging.getLogger(name).setLevel(logging.DEBUG)

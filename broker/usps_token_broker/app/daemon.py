@@ -80,6 +80,10 @@ class Outside:
     """SIGHUP reloads; any other ends the daemon."""
 
 
+def _log_handed(line: str) -> None:
+    log.info("%s", line, extra=journal.event("handed_out"))
+
+
 class Daemon:
     """One run of the broker."""
 
@@ -97,7 +101,7 @@ class Daemon:
         self._usage.watched = slots_kept_active(settings)
         self._announcer = Announcer(outside.notifier, self._headline)
         self._reloads = Reloads(self._make_reloader(accounts), self._announcer, self._tally)
-        self._audit = Audit(processes.look, processes.is_there, lambda line: log.info("%s", line))
+        self._audit = Audit(processes.look, processes.is_there, _log_handed)
         self._feed = Feed(lambda: self._door.front.status, clock.now)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
@@ -200,7 +204,7 @@ class Daemon:
         tasks.start_soon(self._announcer.run)
         tasks.start_soon(self._sum_up)
         self._announcer.ready()
-        log.info("serving tokens on %s", self._outside.socket.path)
+        log.info("serving tokens on %s", self._outside.socket.path, extra=journal.event("serving"))
         await self._fetching.load()
 
     def _make_server(
@@ -229,7 +233,7 @@ class Daemon:
             if number is signal.SIGHUP:
                 self._reloads.hang_up()
                 continue
-            log.info("told to end by %s", number.name)
+            log.info("told to end by %s", number.name, extra=journal.event("ending"))
             await self._end(scope)
             return
 
@@ -297,5 +301,6 @@ class Daemon:
                 "the admin socket %s was removed or replaced by somebody else: reload, renew and "
                 "forget do not work until the broker is started again; SIGHUP still reloads",
                 self._outside.admin.path,
+                extra=journal.event("admin_socket_lost"),
             )
         self._admin_lost = lost

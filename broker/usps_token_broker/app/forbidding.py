@@ -85,7 +85,7 @@ class Forbidding:
     def say(self, access: Access, slot: SlotId | None = None) -> Reply:
         """Work out and remember what this peer is told. Blocks."""
         detail = _detail(access, slot, self._user, self._group)
-        log.warning("refused: %s", detail)
+        log.warning("refused: %s", detail, extra=journal.event("refused", reason="forbidden"))
         reply = self._reply(detail, access, slot, self._user, self._group)
         if len(self._said) >= _MOST_REMEMBERED:
             self._said.clear()

@@ -32,10 +32,12 @@ class Keeper:
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble is None:
-                log.info("the state is saved again")
+                log.info("the state is saved again", extra=journal.event("saved"))
             else:
                 log.error(
-                    "the state is not saved, so a restart would fetch its tokens anew: %s", trouble
+                    "the state is not saved, so a restart would fetch its tokens anew: %s",
+                    trouble,
+                    extra=journal.event("not_saved", reason="state_not_saved"),
                 )
         return trouble
 
@@ -50,5 +52,10 @@ class Keeper:
                 loaded = await anyio.to_thread.run_sync(set_aside, str(error))
         if isinstance(loaded, Damaged):
             where = f"set aside as {loaded.moved_to}" if loaded.moved_to else "not used"
-            log.warning("the saved state is %s: %s; tokens are fetched anew", where, loaded.reason)
+            log.warning(
+                "the saved state is %s: %s; tokens are fetched anew",
+                where,
+                loaded.reason,
+                extra=journal.event("not_restored"),
+            )
         return None

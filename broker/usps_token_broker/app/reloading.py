@@ -193,12 +193,13 @@ def _o_clock(at: float) -> str:
 
 def _log_in_force(changed: Iterable[str], warnings: Iterable[str]) -> None:
     different = "; ".join(changed) or "nothing else is different"
-    log.info("reloaded, secret files read again: %s", different)
+    log.info("reloaded, secret files read again: %s", different, extra=journal.event("reloaded"))
     for warning in warnings:
-        log.warning("%s", warning)
+        log.warning("%s", warning, extra=journal.event("warned"))
 
 
 def _log_secrets(secrets: Iterable[SecretMessage]) -> None:
     for secret in secrets:
         write = log.info if secret.outcome == "accepted" else log.error
-        write("app %s: %s", secret.app, secret.detail)
+        fields = journal.event(f"secret_{secret.outcome}", app=secret.app)
+        write("app %s: %s", secret.app, secret.detail, extra=fields)

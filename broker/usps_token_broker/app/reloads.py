@@ -16,6 +16,7 @@ from usps_token_broker.wire.messages import ReloadMessage, encode
 from usps_token_broker.wire.replies import Reply, json_reply
 
 log = logging.getLogger(journal.LOGGER)
+_NOT_RELOADED = journal.event("not_reloaded", reason="config_invalid")
 
 
 class Reloads:
@@ -70,8 +71,8 @@ def _complain(error: ConfigError) -> str:
     """Say everything in the log; what comes back is the first of it, without how to mend it."""
     said = [str(problem) for problem in error.problems]
     for problem in said:
-        log.error("not reloaded: %s", " ".join(problem.split()))
-    log.error("the configuration before stays in force, all of it")
+        log.error("not reloaded: %s", " ".join(problem.split()), extra=_NOT_RELOADED)
+    log.error("the configuration before stays in force, all of it", extra=_NOT_RELOADED)
     more = f", and {len(said) - 1} more" if len(said) > 1 else ""
     return f"{said[0].splitlines()[0]}{more}; the journal says it all"
 

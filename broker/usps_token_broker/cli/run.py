@@ -43,35 +43,48 @@ From the environment: USPS_CLIENT_ID=… USPS_CLIENT_SECRET_FILE=secret usps-tok
 Under systemd it takes the socket named `broker`, and tells readiness, status and watchdog."""
 
 log = logging.getLogger(journal.LOGGER)
+_ENDED: Final = journal.event("ended")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `run`."""
     paths.add_config(parser)
+    parser.add_argument(
+        "--log-format",
+        choices=[form.value for form in journal.Form],
+        default=journal.Form.AUTO.value,
+        help="auto: fields for the journal under systemd (`journalctl USPS_SLOT=payment`), text "
+        "elsewhere; json: one object a line, for containers",
+    )
 
 
 def act(options: argparse.Namespace) -> int:
     """Run until told to end; the exit code says how it went."""
     # A reload that comes before we listen must not end us; there is nothing to reload yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    journal.start(os.environ)
+    form = journal.Form(options.log_format)
+    journal.start(os.environ, form=form)
     os.umask(0o077)
     memory.keep_private()
     memory.keep_from_swap()
     try:
         settings = load(options.config, os.environ, uid=os.getuid())
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - several lines for a person
+        if form is journal.Form.JSON:
+            for problem in error.problems:
+                log.error("%s", " ".join(str(problem).split()), extra=_ENDED)  # noqa: TRY400
+        else:
+            print(error, file=sys.stderr)  # noqa: T201 - several lines for a person
         _give_up(error)
         return EX_CONFIG
     for warning in [*settings.warnings, *_remarks()]:
-        log.warning("%s", warning)
+        log.warning("%s", warning, extra=journal.event("warned"))
     signals = SignalStream(_SIGNALS)
     try:
         with _store(settings) as store, _sockets(settings) as owned:
             return _serve(options, settings, store, owned, signals)
     except (StoreError, SocketError) as error:
-        log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
+        log.error("%s", error, extra=_ENDED)  # noqa: TRY400 - what happened, not where in our code
         _give_up(error)
         return EX_CANTCREAT
 
@@ -122,11 +135,15 @@ def _serve(
         try:
             await Daemon(outside).run()
         except StartError as error:
-            log.error("%s", error)  # noqa: TRY400 - what happened, not where in our code
+            log.error("%s", error, extra=_ENDED)  # noqa: TRY400 - what happened, not where in our code
             _give_up(error)
             code = error.exit_code
         except Exception:
-            log.critical("a bug in the broker ended it; please report what follows", exc_info=True)
+            log.critical(
+                "a bug in the broker ended it; please report what follows",
+                exc_info=True,
+                extra=_ENDED,
+            )
             _give_up(RuntimeError("a bug in the broker; its log says where"))
             code = EX_SOFTWARE
         _end_soon(code)
@@ -138,7 +155,7 @@ def _serve(
         # The event loop itself gave up, for want of memory perhaps.
         # Its threads wait for it, and the interpreter for them: we would hang, and serve nobody.
         with contextlib.suppress(BaseException):
-            log.critical("the event loop failed, so the broker ends", exc_info=True)
+            log.critical("the event loop failed, so the broker ends", exc_info=True, extra=_ENDED)
         os._exit(EX_SOFTWARE)
 
 
@@ -162,7 +179,7 @@ def _raised_descriptor_limit() -> int:
 def _store(settings: Settings) -> Iterator[Store]:
     store = Store(Path(settings.state_dir))
     for mended in store.open():
-        log.warning("%s", mended)
+        log.warning("%s", mended, extra=journal.event("mended"))
     try:
         yield store
     finally:

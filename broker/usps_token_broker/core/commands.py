@@ -83,6 +83,8 @@ class Settle:
 class Level(enum.StrEnum):
     """How loud a note is."""
 
+    DEBUG = "debug"
+    """Nothing new: counted, and not written."""
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
@@ -96,6 +98,8 @@ class Note:
     event: str
     text: str
     slot: SlotId | None = None
+    reason: str | None = None
+    """The row of the catalogue that it is about."""
 
 
 Command = Fetch | Persist | Publish | Answer | Deny | Settle | Note

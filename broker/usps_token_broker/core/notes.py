@@ -7,6 +7,7 @@ from usps_token_broker.core import schedule
 from usps_token_broker.core.commands import Level, Note
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
+from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import Freshness, Now, Phase, Token
 
 UNCHANGED: Final = Failure(
@@ -37,20 +38,38 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def granted(slot: Slot, before: Token | None, now: Now) -> Note:
-    """A new token is in use."""
+def granted(slot: Slot, before: Token | None, trouble: Trouble | None, now: Now) -> Note:
+    """A new token is in use; `trouble` is what it put an end to."""
     token = slot.token
     left = schedule.remaining_seconds(token, now) if token else 0.0
     renew = token.renew_at - now.boot if token else 0.0
     verb = "renewed" if before else "fetched"
-    text = f"{verb}; good for {span(left)}, next renewal in {span(renew)}"
+    text = f"{verb}{_after(trouble, now)}; good for {span(left)}, next renewal in {span(renew)}"
     return Note(Level.INFO, "granted", text, slot.id)
 
 
-def failed(slot: Slot, failure: Failure, next_at: float, now: Now) -> Note:
+def _after(trouble: Trouble | None, now: Now) -> str:
+    if trouble is None:
+        return ""
+    times = "a failure" if trouble.times == 1 else f"{trouble.times} failures"
+    return f" after {times} in {span(now.wall - trouble.since_at)}"
+
+
+def is_news(before: Trouble | None, after: Trouble) -> bool:
+    """Whether a failure is worth a line: another than before, or the second, fourth, eighth alike.
+
+    A long outage is told in as many lines as its length has doublings.
+    """
+    if before is None or (before.reason, before.code) != (after.reason, after.code):
+        return True
+    return after.times & (after.times - 1) == 0
+
+
+def failed(slot: Slot, failure: Failure, before: Trouble | None, next_at: float, now: Now) -> Note:
     """An attempt ended without a token; what is served meanwhile, and what happens next.
 
-    `next_at` is when a waiting slot may try again, on the boot clock.
+    `before` is the trouble before this one; `next_at` is when a waiting slot may try again, on the
+    boot clock.
     """
     held = "no token to serve"
     if slot.token is not None and slot.servable(now):
@@ -66,8 +85,12 @@ def failed(slot: Slot, failure: Failure, next_at: float, now: Now) -> Note:
         case _:
             then = "asked again at once"
     level = Level.ERROR if slot.phase is Phase.HALTED else Level.WARNING
-    text = f"{failure.detail}; {held}; {then}. {failure.fix}"
-    return Note(level, "failed", text, slot.id)
+    if slot.trouble is not None and not is_news(before, slot.trouble):
+        level = Level.DEBUG
+    times = slot.trouble.times if slot.trouble else 1
+    again = f"; {times} times in a row" if times > 1 else ""
+    text = f"{failure.detail}{again}; {held}; {then}. {failure.fix}"
+    return Note(level, "failed", text, slot.id, failure.reason or failure.code.value)
 
 
 def gave_up(slot: Slot) -> Note:

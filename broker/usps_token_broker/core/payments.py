@@ -38,8 +38,9 @@ def check_scope(slot: Slot, bearer: Slot, now: Now) -> list[Note]:
     want = slot.wanted(now)
     if want is None or want.at > now.boot or not lacks_scope(bearer):
         return []
+    before = slot.trouble
     slot.miss_scope(notes.SCOPE_MISSING, token, now)
-    return [notes.failed(slot, notes.SCOPE_MISSING, slot.retry_at, now)]
+    return [notes.failed(slot, notes.SCOPE_MISSING, before, slot.retry_at, now)]
 
 
 def doubt_bearer(slot: Slot, bearer: Slot, now: Now) -> None:

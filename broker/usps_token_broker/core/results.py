@@ -42,12 +42,12 @@ class Results:
         return out + self._ended(slot, notes.UNCHANGED, event.draw, now)
 
     def _taken(self, slot: Slot, event: Granted, now: Now) -> list[Note]:
-        before = slot.token
+        before, trouble = slot.token, slot.trouble
         self.last_serial = max(self.last_serial + 1, int(now.wall * 1000))
         slot.granted(self._token(slot, event))
         if slot.id.is_bearer:
             payments.bearer_changed(self.planner.payments_of(slot), slot)
-        return [notes.granted(slot, before, now)]
+        return [notes.granted(slot, before, trouble, now)]
 
     def _token(self, slot: Slot, event: Granted) -> Token:
         grant = event.grant
@@ -74,13 +74,15 @@ class Results:
         window.hold(now.boot + schedule.obeyed_retry_after(failure.retry_after_seconds))
         asked_with = failure.asked_with or slot.asked_with
         was_proof = slot.cause is Cause.PROOF
+        before = slot.trouble
         slot.failed(failure, asked_with, draw, now)
         if asked_with != slot.basis and (slot.halted() or failure.kind is FailureKind.REFUSED):
             # The secret changed while the flight was out: what was refused is no longer in use.
             slot.plan_anew()
         if failure.kind is FailureKind.BEARER_REFUSED and slot.phase is Phase.WAITING:
             payments.doubt_bearer(slot, self.planner.bearer_of(slot), now)
-        out = [notes.failed(slot, failure, max(slot.retry_at, window.floor_at), now)]
+        next_at = max(slot.retry_at, window.floor_at)
+        out = [notes.failed(slot, failure, before, next_at, now)]
         if was_proof and slot.halted() and slot.servable(now):
             out.append(notes.secret_refused(slot, now))
         return out

@@ -145,7 +145,8 @@ class Server(Generic[CallerT]):
         now = self._hub.loop.time()
         if now >= self._said_at + _SAID_AGAIN_SECONDS:
             self._said_at = now
-            _log.warning("cannot accept connections for now: %s", error.strerror)
+            fields = {"fields": {"event": "not_accepting", "reason": "out_of_descriptors"}}
+            _log.warning("cannot accept connections for now: %s", error.strerror, extra=fields)
         self._stop_accepting()
         self._retry = self._hub.loop.call_later(_ACCEPT_PAUSE_SECONDS, self._start_accepting)
 

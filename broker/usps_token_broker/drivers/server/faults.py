@@ -12,4 +12,5 @@ def report(doing: str, error: BaseException) -> None:
     Its text is left out: it may quote a request, and so a token.
     """
     where = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    _log.error("%s failed: %s\n%s", doing, type(error).__qualname__, where)
+    fields = {"fields": {"event": "failed_inside", "reason": "internal_error"}}
+    _log.error("%s failed: %s\n%s", doing, type(error).__qualname__, where, extra=fields)
