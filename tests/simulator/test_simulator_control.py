@@ -225,6 +225,7 @@ async def test_calls_are_counted_by_endpoint_status_and_outcome(shop):
         "by_status": {"200": 1, "401": 1},
         "by_code": {"granted": 1, "invalid_client": 1},
         "unanswered": 0,
+        "most_at_once": {"demo-client-id": 1},
     }
     assert seen["tokens_granted"] == {"bearer": 2, "payment": 1}
     assert [call["code"] for call in seen["last"]] == ["granted", "invalid_client", "found"]

@@ -6,6 +6,7 @@ from typing import Final
 
 import anyio
 
+from usps_token_broker.simulator.flights import Flight, Flights
 from usps_token_broker.simulator.names import EVERYWHERE, Api
 
 KEPT: Final = 1_000
@@ -31,6 +32,8 @@ class Call:
     status: int = UNANSWERED
     code: str = ""
     """The outcome in one word, such as `granted` or `bearer_expired`."""
+    at_once: int = 1
+    """Calls for the same thing that were under way when this one arrived, with this one."""
 
 
 class Calls:
@@ -41,6 +44,8 @@ class Calls:
         self._statuses: Counter[tuple[Api, int]] = Counter()
         self._codes: Counter[tuple[Api, str]] = Counter()
         self._log: deque[Call] = deque(maxlen=KEPT)
+        self._flights = Flights()
+        self._about: dict[int, str] = {}
         self._number = 0
         self._changed: anyio.Event | None = None
 
@@ -64,6 +69,10 @@ class Calls:
             if ended == code and api in (EVERYWHERE, of)
         )
 
+    def most_at_once(self, api: Api | str) -> int:
+        """The highest number of calls of one app for the same thing that were under way."""
+        return max(self._flights.most(Api(api)).values(), default=0)
+
     @property
     def log(self) -> list[Call]:
         """The last calls, the oldest first."""
@@ -76,10 +85,12 @@ class Calls:
                 self._changed = anyio.Event()
             await self._changed.wait()
 
-    def arrived(self, call: Call) -> None:
-        """Count a call whose request is complete."""
+    def arrived(self, call: Call, about: str = "") -> None:
+        """Count a call whose request is complete; `about` is what it asks for."""
         self._number += 1
         call.number = self._number
+        self._about[call.number] = about
+        call.at_once = self._flights.began(Flight(call.api, call.client_id, about))
         self._totals[call.api] += 1
         self._log.append(call)
         if self._changed is not None:
@@ -92,11 +103,17 @@ class Calls:
         self._statuses[call.api, status] += 1
         self._codes[call.api, code] += 1
 
+    def ended(self, call: Call) -> None:
+        """Count the end of a call that arrived: its answer is sent, or its client has left."""
+        about = self._about.pop(call.number)
+        self._flights.ended(Flight(call.api, call.client_id, about))
+
     def reset(self) -> None:
-        """Forget everything; the numbers of calls go on."""
+        """Forget everything but the calls under way; the numbers of calls go on."""
         for counter in (self._totals, self._statuses, self._codes):
             counter.clear()
         self._log.clear()
+        self._flights.reset()
 
     def as_fields(self) -> dict[str, object]:
         """They as JSON can say it."""
@@ -114,4 +131,5 @@ class Calls:
             "by_status": statuses,
             "by_code": codes,
             "unanswered": max(self._totals[api] - sum(statuses.values()), 0),
+            "most_at_once": self._flights.most(api),
         }

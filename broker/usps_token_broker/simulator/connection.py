@@ -37,6 +37,9 @@ class Handler(Protocol):
     def answer(self, request: Request, arrival: Arrival | None) -> Answer:
         """The answer to a request that arrived."""
 
+    def ended(self, arrival: Arrival | None) -> None:
+        """A request that arrived is over: its answer is sent, or its client has left."""
+
 
 class Connection(asyncio.Protocol):
     """Serves one client, one request after the other."""
@@ -54,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._reader = RequestReader(limits)
         self._loop = asyncio.get_running_loop()
+        self._arrival: Arrival | None = None
         self._scope: anyio.CancelScope | None = None
         self._writable: anyio.Event | None = None
         self._is_ending = False
@@ -85,6 +89,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The client sends no more: nothing it still waits for matters. The transport closes."""
+        self._finish()
         if self._scope is not None:
             self._scope.cancel()
 
@@ -93,6 +98,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._is_ending = True
         self._connections.discard(self)
+        self._finish()
         if self._timer is not None:
             self._timer.cancel()
         if self._scope is not None:
@@ -136,7 +142,7 @@ class Connection(asyncio.Protocol):
         return not self._is_ending and self._scope is None and self._writable is None
 
     def _serve(self, request: Request, *, keep_alive: bool) -> None:
-        arrival = self._handler.arrive(request)
+        self._arrival = arrival = self._handler.arrive(request)
         if arrival is not None and arrival.effects:
             self._start(lambda: self._serve_later(request, arrival, keep_alive=keep_alive))
             return
@@ -145,6 +151,7 @@ class Connection(asyncio.Protocol):
             self._start(lambda: self._send_slowly(answer, keep_alive=keep_alive))
             return
         self._send(request, answer, keep_alive=keep_alive)
+        self._finish()
 
     def _send(self, request: Request, answer: Answer, *, keep_alive: bool) -> None:
         is_bodyless = request.method == "HEAD" or answer.status in BODYLESS
@@ -165,6 +172,11 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
         self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
 
+    def _finish(self) -> None:
+        """The call is over, however it ended."""
+        arrival, self._arrival = self._arrival, None
+        self._handler.ended(arrival)
+
     # Calls that take their time.
 
     def _start(self, act: Callable[[], Awaitable[None]]) -> None:
@@ -175,6 +187,7 @@ class Connection(asyncio.Protocol):
         with scope:
             await act()
         self._scope = None
+        self._finish()
         if not scope.cancelled_caught:
             self._watched_for = ""
             self._advance()

@@ -55,6 +55,8 @@ Settings: those not named stay, and so do tokens granted before.
 There are:{rules_text()}
 
 Calls: counters by endpoint, status and outcome, and the last calls, without tokens or secrets.
+most_at_once is, by client id, how many calls for the same scopes or roles were under way together:
+1 at the token endpoints unless somebody fetches what is being fetched already.
   curl $SIM/calls
   curl -X POST $SIM/reset                           # counters to zero, quotas anew
 """

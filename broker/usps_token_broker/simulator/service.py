@@ -10,7 +10,7 @@ from typing import Final
 from usps_token_broker.simulator.api_addresses import standardize
 from usps_token_broker.simulator.api_labels import LABELS_PATH, cancel_label, create_label
 from usps_token_broker.simulator.api_payment import authorize_payment
-from usps_token_broker.simulator.api_token import client_of, issue_bearer
+from usps_token_broker.simulator.api_token import client_of, form_of, issue_bearer
 from usps_token_broker.simulator.calls import Call
 from usps_token_broker.simulator.desk import Desk, bearer_of
 from usps_token_broker.simulator.effects import replacement, sent_with
@@ -65,7 +65,7 @@ class Service:
         now = self._state.clock.now()
         client_id = self._client_of(api, request)
         call = Call(0, now, api, request.method, route, client_id)
-        self._state.calls.arrived(call)
+        self._state.calls.arrived(call, _about(api, request))
         over = self._state.quotas.charge(api, client_id, self._state.settings.quotas[api], now)
         effects = self._state.faults.take(api, Stage.BEFORE, now)
         call.faults = names_of(effects)
@@ -84,6 +84,11 @@ class Service:
         call.faults += names_of(sending)
         self._state.calls.answered(call, answer.status, answer.code)
         return self._stamped(answer, desk.written)
+
+    def ended(self, arrival: Arrival | None) -> None:
+        """A request is over: its answer is sent, or its client has left."""
+        if arrival is not None:
+            self._state.calls.ended(arrival.call)
 
     def _judged(self, desk: Desk, arrival: Arrival) -> Answer:
         if arrival.over_quota_seconds is not None:
@@ -140,6 +145,17 @@ class Service:
             ("Date", formatdate(math.floor(written), usegmt=True)),
             ("Set-Cookie", cookie),
         )
+
+
+def _about(api: Api, request: Request) -> str:
+    """What a call asks for: scopes, or roles as they are written; nothing at the other APIs."""
+    match api:
+        case Api.TOKEN:
+            return (form_of(request) or {}).get("scope", "")
+        case Api.PAYMENT:
+            return request.body.decode("utf-8", "replace")
+        case Api.ADDRESSES | Api.LABELS:
+            return ""
 
 
 def _route(path: str) -> str:

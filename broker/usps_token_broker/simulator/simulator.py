@@ -208,6 +208,9 @@ class _Front:
             _log.exception("the simulator failed at %s", arrival and arrival.call.path)
             return Answer(500, b'{"error": "a fault of the simulator, not of USPS"}\n')
 
+    def ended(self, arrival: Arrival | None) -> None:
+        self._service.ended(arrival)
+
 
 @asynccontextmanager
 async def running(
