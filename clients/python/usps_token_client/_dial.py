@@ -35,21 +35,23 @@ def connect(paths: tuple[str, ...]) -> tuple[_socket.socket, str]:
 
 
 def _connect(path: str) -> _socket.socket:
-    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    with _fork.changing:
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        _fork.open_sockets.add(connection)
     try:
         connection.settimeout(0.0)
         connection.connect(path)
-    except OSError:
-        connection.close()
+    except BaseException:
+        disconnect(connection)
         raise
-    _fork.open_sockets.add(connection)
     return connection
 
 
 def disconnect(connection: _socket.socket) -> None:
     """Close what `connect` opened."""
-    _fork.open_sockets.discard(connection)
-    connection.close()
+    with _fork.changing:
+        connection.close()
+        _fork.open_sockets.discard(connection)
 
 
 def exchange(

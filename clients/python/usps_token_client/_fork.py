@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import RLock
 
 from ._typing import TYPE_CHECKING
 
@@ -15,9 +16,19 @@ if TYPE_CHECKING:
         def close(self) -> object:
             """Let go of the descriptor."""
 
+        def fileno(self) -> int:
+            """The descriptor, -1 once it is closed."""
+
 
 open_sockets: set[Closable] = set()
 """The connections of this process that are in use just now."""
+
+changing = RLock()
+"""Held by whoever opens or closes one, for that system call, and by whoever forks.
+
+Both calls let other threads run, and a child born then would have a descriptor that nobody knows
+of: the broker would wait for a client that is gone. A signal handler may ask in between.
+"""
 
 _forks = 0
 
@@ -42,7 +53,10 @@ def _in_child() -> None:
     for connection in list(open_sockets):
         connection.close()
     open_sockets.clear()
+    changing.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(
+        before=changing.acquire, after_in_parent=changing.release, after_in_child=_in_child
+    )
