@@ -143,6 +143,11 @@ class Usps(Process):
         total: int = self.ask("GET", "/sim/calls")["by_endpoint"][endpoint]["total"]
         return total
 
+    def most_at_once(self, endpoint: str) -> int:
+        """The highest number of calls of one app for the same thing that were under way at once."""
+        seen = self.ask("GET", "/sim/calls")["by_endpoint"][endpoint]["most_at_once"]
+        return max(seen.values(), default=0)
+
 
 class Home:
     """A folder with a configuration, in which brokers are started one after another."""

@@ -74,7 +74,8 @@ def test_a_kill_there_loses_no_token_and_costs_one_call_at_most(usps, point, dic
                 assert after[slot] == value
             for endpoint in SLOTS.values():
                 assert usps.calls(endpoint) <= (1 if seen is None else 2)
+                assert usps.most_at_once(endpoint) == 1
             if seen is not None:
-                tried("SIGKILL at a step of a renewal or of a save", 1, 4 + len(seen))
+                tried("SIGKILL at a step of a renewal or of a save", 1, 6 + len(seen))
         finally:
             home.remove()

@@ -124,4 +124,5 @@ def test_a_fault_of_an_api_costs_one_renewal_at_most(usps, place, dice, rounds, 
         until(lambda api=fault.api: worker.call(api).get("status") == 200, home.status)
         assert home.get("/healthz")[0] == 200
         assert "Traceback" not in broker.errors()
-        tried("fault of a USPS API, at a worker with its transport", 1, checks + 3)
+        assert max(usps.most_at_once(endpoint) for endpoint in before) == 1
+        tried("fault of a USPS API, at a worker with its transport", 1, checks + 4)

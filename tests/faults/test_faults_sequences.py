@@ -85,7 +85,8 @@ def check(home, usps, broker):
     seen = {endpoint: usps.calls(endpoint) for endpoint in SLOTS}
     for window in home.status()["apps"][0]["budget"]:
         assert seen[window["endpoint"]] <= window["used_last_hour"] <= window["calls_per_hour"]
-    return 5 + everybody_is_answered(home)
+        assert usps.most_at_once(window["endpoint"]) <= 1
+    return 7 + everybody_is_answered(home)
 
 
 def gets_well(home, usps, endpoints):
@@ -107,10 +108,10 @@ def begins_to_work(home, usps):
     usps.ask("DELETE", "/sim/faults")
     for slot in SLOTS.values():
         until(
-            lambda slot=slot: home.renew(slot, wait=1)[0] == 200 or is_settled(home, slot),
+            lambda slot=slot: home.renew(slot, wait=1)[0] == 200 or settled(home, slot),
             home.status,
         )
-        seen = home.slot(slot)
+        seen = until(lambda slot=slot: settled(home, slot), home.status)
         if seen["freshness"] != "fresh":
             assert seen["trouble"]["fix"]
             assert seen["next_attempt_at"] > seen["trouble"]["at"]
@@ -119,11 +120,11 @@ def begins_to_work(home, usps):
     return 2
 
 
-def is_settled(home, slot):
-    """Whether it has a good token, or no attempt can be made soon."""
+def settled(home, slot):
+    """How it stands, once it has a good token, or no attempt is made just now nor can be soon."""
     seen = home.slot(slot)
-    is_out = seen["trouble"] and seen["attempts_left"] < 1
-    return seen["freshness"] == "fresh" or seen["phase"] == "halted" or is_out
+    is_out = seen["trouble"] and seen["attempts_left"] < 1 and seen["phase"] != "fetching"
+    return seen if seen["freshness"] == "fresh" or seen["phase"] == "halted" or is_out else None
 
 
 def test_one_broker_outlives_fault_after_fault(usps, home, dice, rounds, tried):

@@ -1,6 +1,10 @@
 """Every fault of the simulator, alone, at a broker that holds good tokens; real processes."""
 
+import contextlib
 import json
+import queue
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fault_cases import cases, play
@@ -12,6 +16,8 @@ LIFE_SECONDS = 600
 SLOTS = {"token": "bearer", "payment-authorization": "payment"}
 CASES = cases(Api.TOKEN, Api.PAYMENT)
 PARTS = 3
+SIDE_BY_SIDE = 4
+"""Faults of a part that are played at once, each at a USPS of its own: most of it is waiting."""
 HALTING = {"account_state", "not_enrolled", "unauthorized", "rate_limited", "rate_limited_until"}
 """What keeps a broker from asking again for a while, shrunk with the life of its tokens."""
 GENTLER = {
@@ -27,11 +33,24 @@ GENTLER = {
 
 
 @pytest.fixture(scope="module")
-def usps():
-    """One USPS for all, with short lives, so that retries come soon."""
-    quotas = ("--quota", "token=none", "--quota", "payment-authorization=none")
-    with Usps("--life", str(LIFE_SECONDS), *quotas) as process:
-        yield process
+def hosts():
+    """Lends a USPS to each who plays a fault; their lives are short, so that retries come soon."""
+    idle = queue.LifoQueue()
+    options = ("--quota", "token=none", "--quota", "payment-authorization=none")
+
+    @contextlib.contextmanager
+    def lend():
+        try:
+            usps = idle.get_nowait()
+        except queue.Empty:
+            usps = all_of_them.enter_context(Usps("--life", str(LIFE_SECONDS), *options))
+        try:
+            yield usps
+        finally:
+            idle.put(usps)
+
+    with contextlib.ExitStack() as all_of_them:
+        yield lend
 
 
 def check(home, broker, before):
@@ -66,16 +85,28 @@ def tormented(usps, case):
             usps.ask("DELETE", "/sim/faults")
             home.renew(slot, wait=5)
             until(lambda: is_well(home, slot), lambda: json.dumps(home.slot(slot)))
-            return checks + 1 + check(home, broker, before)
+            assert {usps.most_at_once(endpoint) for endpoint in SLOTS} == {1}
+            return checks + 1 + len(SLOTS) + check(home, broker, before)
     finally:
         usps.ask("DELETE", "/sim/faults")
         home.remove()
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_fault_costs_no_good_token_and_is_over_when_it_is_over(part, usps, dice, rounds, tried):
+def test_a_fault_costs_no_good_token_and_is_over_when_it_is_over(part, hosts, dice, rounds, tried):
     """Each row of the simulator's table; the short form draws one of those that are soon over."""
     soon_over = [case for case in CASES if case.name not in HALTING]
-    for case in rounds([dice.choice(soon_over)], CASES[part::PARTS]):
-        print(case)  # noqa: T201 - which one it was, beside a failure
-        tried("fault at USPS, alone, real processes", 1, tormented(usps, case))
+    failures = []
+
+    def outcome(case):
+        try:
+            with hosts() as usps:
+                return tormented(usps, case)
+        except Exception:  # noqa: BLE001 - the others are played to their end
+            failures.append(f"{case}\n{traceback.format_exc()}")
+            return 0
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for checks in pool.map(outcome, rounds([dice.choice(soon_over)], CASES[part::PARTS])):
+            tried("fault at USPS, alone, real processes", 1, checks)
+    assert not failures, "\n".join(failures)
