@@ -262,6 +262,11 @@ class Home:
         message: dict[str, Any] = json.loads(body)
         return message
 
+    def first_token(self, slot: str = "bearer") -> dict[str, Any]:
+        """A token as JSON, once a broker that has just begun holds it."""
+        until(lambda: self.get(f"/v1/tokens/{slot}?wait=1")[0] == 200, self.status)
+        return self.token(slot)
+
     def status(self) -> Any:
         """How everything stands."""
         return json.loads(self.get("/v1/status")[2])

@@ -14,6 +14,7 @@ import trio.testing
 LONG = os.environ.get("UTB_FAULTS") == "long"
 SEED = int(os.environ.get("UTB_FAULTS_SEED", "1"))
 _COUNTED = "faults-counted"
+_FIGURE = "faults-figure"
 
 
 @pytest.fixture
@@ -48,10 +49,39 @@ def tried(request):
     return count
 
 
+@pytest.fixture
+def figure(request):
+    """A count of what others do until a client is served: `figure(what, count)`, shown and no more.
+
+    Counted in answers or questions and not in seconds, which are the machine's.
+    """
+
+    def note(what: str, count: int) -> None:
+        request.node.user_properties.append((_FIGURE, (what, count)))
+
+    return note
+
+
 def pytest_terminal_summary(terminalreporter):
-    """The table, when the long form ran."""
-    if not LONG:
-        return
+    """The table and the figures, when the long form ran."""
+    if LONG:
+        _show_table(terminalreporter)
+        _show_figures(terminalreporter)
+
+
+def _show_figures(terminalreporter):
+    counts: dict[str, list[int]] = {}
+    for report in terminalreporter.getreports(""):
+        for name, value in report.user_properties:
+            if name == _FIGURE and report.when == "teardown":
+                what, count = value
+                counts.setdefault(what, []).append(count)
+    for what in sorted(counts):
+        seen = counts[what]
+        terminalreporter.write_line(f"{what}: {min(seen):,} to {max(seen):,} ({len(seen):,} times)")
+
+
+def _show_table(terminalreporter):
     rows: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import socket
 
@@ -97,6 +98,14 @@ def served(home):
     return said.startswith(b"HTTP/1.1 200")
 
 
+def readable(clients):
+    """How many have an answer, or a piece of one, to read."""
+    poll = select.poll()
+    for client in clients:
+        poll.register(client, select.POLLIN)
+    return len(poll.poll(0))
+
+
 def connected(home, sent=b""):
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(30)
@@ -135,13 +144,15 @@ def test_a_client_killed_in_any_state_leaves_nothing_behind(home, unharmed, stat
 
 @pytest.mark.parametrize("state", STATES)
 def test_many_clients_that_stay_in_a_state_keep_nobody_else_waiting(
-    home, unharmed, state, rounds, tried
+    home, unharmed, state, rounds, tried, figure
 ):
     """Half a request, an answer that nobody reads, a stream: another user is served meanwhile."""
     count = min(rounds(100, 900), WAITING.get(state, PER_UID))
-    with many(home, count, STATES[state]):
+    with many(home, count, STATES[state]) as clients:
         until_there(home, count, state)
+        before = readable(clients)
         assert served(home)
+        figure(f"clients {state} answered before another user was", readable(clients) - before)
     tried("clients that stay where they are", count, 5)
 
 

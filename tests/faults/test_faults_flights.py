@@ -92,7 +92,8 @@ def tempted(usps, home, endpoint, dice):
     """One broker is given every reason to ask, in any order; how many there were."""
     slot = SLOTS[endpoint]
     with home.broker() as broker:
-        until(lambda: all(home.get(f"/v1/tokens/{each}")[0] == 200 for each in SLOTS.values()))
+        for each in SLOTS.values():
+            home.first_token(each)
         under_way(usps, home, endpoint)
         todo = list(reasons(home, usps, broker, endpoint).items())
         dice.shuffle(todo)

@@ -24,7 +24,7 @@ def home():
         home = Home(usps.base_url, bearer=f"users = [{OTHER.uid}]")
         try:
             with home.broker() as broker:
-                until(lambda: home.get("/readyz")[0] == 200)
+                home.first_token("payment")
                 home.process = broker
                 yield home
         finally:
