@@ -14,7 +14,7 @@ import traceback
 import pytest
 from scripted_broker import HangUp, Held, Silence, problem, untraced_fork
 
-from usps_token_client import BrokerError, BrokerTimeout, TokenClient, TokenDenied, _fork
+from usps_token_client import BrokerError, BrokerTimeout, TokenClient, TokenDenied, _dial, _fork
 
 DEADLINE = 20.0
 # From 3.12 on Python warns of what is tested here.
@@ -440,3 +440,26 @@ def test_a_socket_is_not_inherited_by_a_program(broker):
     assert connection.family == socket.AF_UNIX
     held.released.set()
     join(threads)
+
+
+def test_who_asks_or_forks_in_a_signal_handler_is_not_locked_out(broker):
+    """The signal may come while this very thread opens or closes a connection."""
+    with _fork.changing:
+        assert in_child(lambda: TokenClient(broker.path).bearer()) == 0
+        assert TokenClient(broker.path).bearer().value
+    assert in_child(lambda: TokenClient(broker.path).bearer()) == 0
+
+
+@pytest.mark.parametrize("path", ["{}/none", "{}", "{}/" + 200 * "n"])
+def test_a_connection_that_failed_is_not_remembered(broker, path):
+    """Nothing of it is left, neither for a child nor for the collector."""
+    with pytest.raises(BrokerError):
+        TokenClient(path.format(broker.folder), timeout=0.1).bearer()
+    assert not _fork.open_sockets
+
+
+def test_a_connection_that_was_given_up_is_not_remembered():
+    """Whatever ends the attempt to connect, here a path that no file can have."""
+    with pytest.raises(UnicodeEncodeError):
+        _dial.connect(("\ud800",))
+    assert not _fork.open_sockets
