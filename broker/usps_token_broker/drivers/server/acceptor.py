@@ -20,6 +20,7 @@ from usps_token_broker.drivers.server.faults import report
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
 from usps_token_broker.drivers.server.limits import Limits
 from usps_token_broker.drivers.server.stream import Stream
+from usps_token_broker.drivers.server.turns import HEAVY
 from usps_token_broker.wire.replies import Reply
 
 _log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Server(Generic[CallerT]):
             self._hub.loop.remove_reader(self._listener)
 
     def _accept(self) -> None:
-        """Lets in the next few that queue."""
+        """Lets in the next few that queue, fewer where one uid comes again and again."""
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 connected, _address = self._listener.accept()
@@ -135,7 +136,8 @@ class Server(Generic[CallerT]):
                 self._pause(error)
                 return
             try:
-                self._receive(connected)
+                if not self._receive(connected):
+                    return
             except Exception as error:  # noqa: BLE001 - one caller's trouble is not the server's
                 report("letting a caller in", error)
                 connected.close()
@@ -150,8 +152,8 @@ class Server(Generic[CallerT]):
         self._stop_accepting()
         self._retry = self._hub.loop.call_later(_ACCEPT_PAUSE_SECONDS, self._start_accepting)
 
-    def _receive(self, connected: socket.socket) -> None:
-        """Finds out who calls, and whether there is room."""
+    def _receive(self, connected: socket.socket) -> bool:
+        """Finds out who calls, and whether there is room; False when others have their turn."""
         connected.settimeout(0)
         peer = self._identify(connected)
         excess = self._hub.ledger.connect(peer.uid)
@@ -161,6 +163,8 @@ class Server(Generic[CallerT]):
             self._hub.start(partial(self._receive_later, connected, peer))
         else:
             self._pass_gate(connected, peer)
+        self._hub.turns.charge(peer.uid, HEAVY)
+        return not self._hub.turns.is_over(peer.uid)
 
     async def _receive_later(self, connected: socket.socket, peer: CallerT) -> None:
         """Goes on once it is known in which groups the caller is."""

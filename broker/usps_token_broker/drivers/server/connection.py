@@ -3,6 +3,7 @@
 import math
 from collections.abc import Awaitable
 from functools import partial
+from http import HTTPStatus
 from typing import Final, Generic
 
 import anyio
@@ -17,9 +18,11 @@ from usps_token_broker.drivers.server.base import (
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
 from usps_token_broker.drivers.server.outflow import Outflow
 from usps_token_broker.drivers.server.parsing import RefusedError, RequestReader
+from usps_token_broker.drivers.server.turns import HEAVY
 from usps_token_broker.wire.replies import Reply, Streamed
 from usps_token_broker.wire.requests import Request
 
+_REFUSED: Final = int(HTTPStatus.BAD_REQUEST)
 _LOOK_SECONDS: Final = 2.0
 """How often a client is looked after whose stream is quiet and whose input is left unread."""
 
@@ -47,6 +50,10 @@ class Connection(BaseConnection, Generic[CallerT]):
         """Input came."""
         if self._state is READING:
             data = self._hub.buffer[:nbytes].tobytes()
+            if not self._hub.turns.take(self._peer.uid):
+                self._rest = data
+                self._give_way()
+                return
             known = None if self._reader else self._hub.readers.recall(data)
             if known is None:
                 self._consume(data)
@@ -119,11 +126,14 @@ class Connection(BaseConnection, Generic[CallerT]):
             self._close()
 
     def _consume(self, data: bytes) -> None:
-        """Answers requests until one must wait, the client must read, or others have a turn."""
+        """Answers requests until one must wait, the client must read, or others have a turn.
+
+        The turn for the first of them has been taken.
+        """
         position = served = 0
         in_head_before = self._in_head()
         while position < len(data) and self._state is READING:
-            if served == self._hub.limits.pipelined_requests:
+            if served and self._has_had_its_turn(served):
                 self._give_way()
                 break
             try:
@@ -138,8 +148,15 @@ class Connection(BaseConnection, Generic[CallerT]):
                 self._end(linger=position < len(data))
                 return
         self._rest = data[position:]
-        if self._state is READING and (served or in_head_before != self._in_head()):
+        if self._state is READING and (
+            served or in_head_before != self._in_head() or self.deadline == math.inf
+        ):
             self._restart_clock()
+
+    def _has_had_its_turn(self, served: int) -> bool:
+        """Whether others come first, of this uid or of another one."""
+        most = self._hub.limits.pipelined_requests
+        return served == most or not self._hub.turns.take(self._peer.uid)
 
     def _read(self, data: bytes, position: int) -> tuple[Request | None, int]:
         """The next request, or none while there is more of it to come, and how far it reaches."""
@@ -166,6 +183,7 @@ class Connection(BaseConnection, Generic[CallerT]):
         answer = replies.ask(self._handler, request, self._peer)
         if isinstance(answer, Reply):
             return self._write(request, answer)
+        self._hub.turns.charge(self._peer.uid, HEAVY)
         if isinstance(answer, Streamed):
             return self._begin_stream(request, answer)
         excess = self._hub.ledger.wait(self._peer.uid)
@@ -180,6 +198,8 @@ class Connection(BaseConnection, Generic[CallerT]):
 
     def _write(self, request: Request, reply: Reply) -> bool:
         """Writes a reply; True when it is the last one."""
+        if reply.status >= _REFUSED or request.body:
+            self._hub.turns.charge(self._peer.uid, HEAVY)
         last = self._hub.stopping or not request.persistent or reply is replies.INTERNAL_ERROR
         if request.plain and not last:
             self._stream.write(reply.whole)
@@ -276,10 +296,13 @@ class Connection(BaseConnection, Generic[CallerT]):
         """Goes on with the input held back, then with what comes."""
         self._state = READING
         rest, self._rest = self._rest, b""
-        if rest:
+        if not rest:
+            self._restart_clock()
+        elif self._hub.turns.take(self._peer.uid):
             self._consume(rest)
         else:
-            self._restart_clock()
+            self._rest = rest
+            self._give_way()
         if self._half_closed and self._state is READING:
             self._close()
         elif self._state is READING or (self._state is WAITING and not self._is_full()):
@@ -288,11 +311,12 @@ class Connection(BaseConnection, Generic[CallerT]):
             self._look_after_stream()
 
     def _give_way(self) -> None:
-        """Stops for as long as it takes to serve the others once."""
+        """Stops for as long as it takes to give others their turn."""
         self._state = BLOCKED
         self.deadline = math.inf
         self._stream.pause_reading()
-        self._hub.loop.call_soon(self._stream.guard, self.resume_writing)
+        go_on = partial(self._stream.guard, self.resume_writing)
+        self._hub.turns.put_off(self._peer.uid, go_on)
 
     def _restart_clock(self) -> None:
         """Sets the deadline for what is next."""

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from usps_token_broker.drivers.server.limits import Ledger, Limits
 from usps_token_broker.drivers.server.readers import Readers
+from usps_token_broker.drivers.server.turns import Turns
 from usps_token_broker.wire.replies import Reply, Streamed
 from usps_token_broker.wire.requests import Request
 
@@ -52,6 +53,7 @@ class Hub:
         self.ledger = Ledger(limits)
         self.readers = Readers(limits)
         self.loop = asyncio.get_running_loop()
+        self.turns = Turns(limits, self.ledger, self.loop)
         self.buffer = memoryview(bytearray(_BUFFER_BYTES))
         """All connections read into it: what is read is used up before the next read."""
         self.stopping = False

@@ -27,6 +27,12 @@ class Limits:
     """How long input is thrown away after the last reply, so that the client gets to read it."""
     pipelined_requests: int = 64
     """Answered in one go before other clients have their turn."""
+    turn: int = 512
+    """Requests of one uid in one round of the loop while no other is connected: so many, answered
+    in about 10 ms, may be ahead of somebody who has just come."""
+    shared_turn: int = 16
+    """The same while others are connected: what each of them may have to wait for, about 0.3 ms.
+    Fewer cost who asks for much more than they give to the others."""
     send_buffer_bytes: int = 16 * 1024
     """Asked of the kernel, which doubles it: replies sent but unread count as our memory."""
     connections: int = 16_384
@@ -85,6 +91,11 @@ class Ledger:
     def waiting(self) -> int:
         """Requests that wait for their reply now, or for the rest of it."""
         return self._waiting.total()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more than one uid is connected."""
+        return len(self._connections) > 1
 
     def by_uid(self) -> list[tuple[int, int, int]]:
         """Each uid that is connected, with its connections and waiting requests."""
