@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from configs import APP, CANARY, HOME
 
-from usps_token_broker.config import ConfigError, Settings, SlotSettings, load
+from usps_token_broker.config import ConfigError, Settings, SlotSettings, UserLimits, load
 from usps_token_broker.drivers.secret_source import EnvironmentSource, FileSource
 
 ENOUGH = {**HOME, "USPS_CLIENT_ID": "the-id", "USPS_CLIENT_SECRET": CANARY}
@@ -92,6 +92,22 @@ def test_http_hosts_may_be_allowed(settings):
         USPS_BASE_URL="http://Simulator:8080", USPS_ALLOW_HTTP_HOSTS="other, SIMULATOR"
     )
     assert found.apps[0].host == "simulator:8080"
+
+
+def test_limits_can_be_set(settings):
+    """A variable for each key of the table; the others stay."""
+    found = settings(USPS_LIMIT_REQUESTS_PER_MINUTE_PER_UID="0", USPS_LIMIT_WAITING_PER_UID="7")
+    assert found.limits == UserLimits(requests_per_minute_per_uid=0, waiting_per_uid=7)
+    assert settings().limits == UserLimits()
+
+
+@pytest.mark.parametrize("value", ["-1", "1e6", "many", "١٢", "9999999999", "1" * 5000])
+def test_a_limit_that_is_no_number_is_refused_with_the_way_to_write_it(refusal, value):
+    """Name, what was expected and what to set."""
+    (problem,) = refusal(USPS_LIMIT_REPORTS_PER_MINUTE_PER_UID=value).problems
+    assert problem.key == "USPS_LIMIT_REPORTS_PER_MINUTE_PER_UID"
+    assert "a whole number from 0 to 1000000000" in problem.expected
+    assert problem.fix.endswith("USPS_LIMIT_REPORTS_PER_MINUTE_PER_UID=60000")
 
 
 def test_roles_may_lie_in_a_file(settings, folder):

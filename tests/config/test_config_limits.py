@@ -17,8 +17,9 @@ def test_without_a_word_they_are_generous(folder):
 
 def test_the_standard_ones_are_those_of_the_server():
     """The figures stand in two layers, of which the upper one does not load the lower for them."""
-    server = asdict(Limits())
-    assert asdict(UserLimits()).items() <= server.items()
+    standard = asdict(UserLimits())
+    del standard["reports_per_minute_per_uid"]  # the server does not know what a report is
+    assert standard.items() <= asdict(Limits()).items()
 
 
 def test_each_can_be_set_by_itself(folder):
@@ -51,3 +52,12 @@ def test_a_reload_that_changes_one_is_refused(folder):
     (problem,) = fixed(before, after)
     assert problem.key == "limits.waiting_per_uid"
     assert "restart" in problem.fix
+
+
+@pytest.mark.parametrize("key", ["requests_per_minute_per_uid", "reports_per_minute_per_uid"])
+def test_a_rate_may_be_taken_away(folder, key):
+    """0 is no limit; less than that is nothing."""
+    assert getattr(folder.load(f"{APP}\n[limits]\n{key} = 0\n").limits, key) == 0
+    with pytest.raises(ConfigError) as refused:
+        folder.load(f"{APP}\n[limits]\n{key} = -1\n")
+    assert "0 is no limit" in refused.value.problems[0].expected

@@ -18,7 +18,7 @@ SHARE = Limits().shared_turn
 CROWD = 40
 """Connections of the greedy user."""
 ROUNDS = 4
-"""Until an answer has been read and the next question is there, in the loop that both sides share."""
+"""Until an answer was read and the next question is there: both sides share one loop."""
 
 
 class Users:

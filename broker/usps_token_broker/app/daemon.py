@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -31,6 +31,7 @@ from usps_token_broker.config import Settings
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
 from usps_token_broker.core.outcomes import Failure
+from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers import clock, journal, processes
 from usps_token_broker.drivers.notify import Notifier
@@ -46,7 +47,7 @@ log = logging.getLogger(journal.LOGGER)
 GRACE_SECONDS: Final = 5.0
 """How long accepted requests and calls to USPS may take to finish once the daemon is to end."""
 
-_ADMIN_LIMITS: Final = Limits(connections=64, connections_per_uid=64)
+_ADMIN_LIMITS: Final = Limits(connections=64, connections_per_uid=64, requests_per_minute_per_uid=0)
 _LOOK_SECONDS: Final = 10.0
 _EX_TEMPFAIL: Final = 75
 _EX_CONFIG: Final = 78
@@ -143,6 +144,7 @@ class Daemon:
             handlers={"reload": self._reloads.call, "followEvents": self._follow},
             tally=self._tally,
             handed=self._handed,
+            reports=Rate(self._outside.settings.limits.reports_per_minute_per_uid),
         )
 
     def _handed(self, peer: Peer, tokens: tuple[str, ...]) -> None:
@@ -191,9 +193,15 @@ class Daemon:
         """Begin: what was saved is served at once; USPS is called once httpx is there."""
         self._announcer.starting("reading the state of the process before")
         self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
-        limits = replace(Limits(), **asdict(self._outside.settings.limits))
+        limits = self._outside.settings.limits
+        of_workers = Limits(
+            connections_per_uid=limits.connections_per_uid,
+            waiting_per_uid=limits.waiting_per_uid,
+            streams_per_uid=limits.streams_per_uid,
+            requests_per_minute_per_uid=limits.requests_per_minute_per_uid,
+        )
         self._servers = [
-            self._make_server(self._outside.socket, self._door.handle, limits),
+            self._make_server(self._outside.socket, self._door.handle, of_workers),
             self._make_server(self._outside.admin, self._door.handle_admin, _ADMIN_LIMITS),
         ]
         tasks.start_soon(self._loop.run)

@@ -8,7 +8,7 @@ from usps_token_broker.app import forbidding, problems
 from usps_token_broker.app.access import Access, AccessTable
 from usps_token_broker.app.admin import Admin
 from usps_token_broker.app.answers import Answers
-from usps_token_broker.app.calls import Handled, Handler
+from usps_token_broker.app.calls import Call, Handled, Handler
 from usps_token_broker.app.explanations import Explanations
 from usps_token_broker.app.forbidding import Forbidding
 from usps_token_broker.app.gate import Gate
@@ -26,6 +26,7 @@ from usps_token_broker.app.tally import NO_OPERATION, Tally
 from usps_token_broker.app.telling import config_problems
 from usps_token_broker.app.unrecognised import Unrecognised
 from usps_token_broker.config import Settings
+from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.wire.replies import Reply, Streamed
@@ -51,6 +52,8 @@ class Inside:
     handed: Callable[[Peer, tuple[str, ...]], None] = lambda _peer, _tokens: None
     """Is told of tokens that go to a peer, once a connection."""
     unrecognised: Unrecognised = field(default_factory=Unrecognised)
+    reports: Rate = field(default_factory=lambda: Rate(0))
+    """How often a user may say what USPS answered it."""
 
 
 class Door:
@@ -115,7 +118,7 @@ class Front:
         self.routes = Routes(
             self._reading,
             {
-                "reportAnswer": self._answers.take,
+                "reportAnswer": self._report,
                 "explain": explanations.explain,
                 "readCatalogue": explanations.catalogue,
                 "readUnrecognised": explanations.unrecognised,
@@ -151,6 +154,14 @@ class Front:
         elif isinstance(handled, Coroutine):
             return Told(handled, lambda reply: self._hand(request, peer, reply))
         return handled
+
+    def _report(self, call: Call) -> Handled:
+        """Take a report in, unless this user brings too many; administrators may bring any."""
+        reports, uid = self._inside.reports, call.access.uid
+        now_usec = int(self.clock().boot * 1e6)
+        if call.admin or reports.take(uid, now_usec):
+            return self._answers.take(call)
+        return problems.too_many_reports(reports.per_minute, reports.seconds(uid, now_usec))
 
     def _hand(self, request: Request, peer: Peer, reply: Reply) -> None:
         """Tell of the tokens in a reply, unless it is for somebody who only wants its head."""

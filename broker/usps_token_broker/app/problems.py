@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -49,6 +50,21 @@ def wrong_method(method: str, path: str, allowed: str) -> Reply:
         f"{method[:20]} is not for {path[:80]}",
         f"use {allowed}",
         {"Allow": allowed},
+    )
+
+
+@lru_cache(maxsize=64)  # a minute has sixty seconds: that is all there can be
+def too_many_reports(per_minute: int, seconds: int) -> Reply:
+    """A user says more often than it may what USPS answered it; made once for all who hear it."""
+    return problem_reply(
+        wire_problems.problem(
+            Code.TOO_MANY_REQUESTS,
+            f"this user reports more than {per_minute} answers of USPS a minute, the most that one "
+            "uid may (limits.reports_per_minute_per_uid)",
+            "report each refused token once, by its serial, and wait as long as Retry-After says; "
+            "the administrator can raise the limit or, with 0, take it away",
+            retry_after=float(seconds),
+        )
     )
 
 

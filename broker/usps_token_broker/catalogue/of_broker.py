@@ -80,8 +80,8 @@ REFUSALS: Final = (
     _refusal(
         "too_many_requests",
         "429 of the broker",
-        "this user has too many connections, waiting requests or streams, or reports one fresh "
-        "token after another",
+        "this user has too many connections, waiting requests or streams, asks or reports too "
+        "often, or reports one fresh token after another",
         "keep one connection a process, and look at what USPS says in the answers that are "
         "reported; the limits stand in the configuration under [limits]",
         Who.WORKER,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from usps_token_broker.config import limits
 from usps_token_broker.config.files import read_bytes
 from usps_token_broker.config.hosts import HTTP_HOST, PRODUCTION, BaseUrlKind
 from usps_token_broker.config.kinds import CLIENT_ID, Unfit, read_all, unfit
@@ -35,6 +36,7 @@ VARIABLES: Final = (
     _ROLES_FILE,
     _HTTP_HOSTS,
     _ALLOW_READABLE,
+    *limits.VARIABLES,
 )
 
 

@@ -11,7 +11,7 @@ from usps_token_broker.config.apps import Rules, read_app
 from usps_token_broker.config.environment import VARIABLES, read_environment, variables_set
 from usps_token_broker.config.files import NO_SUCH_FILE, read_toml
 from usps_token_broker.config.kinds import Flag, ListOf
-from usps_token_broker.config.limits import read_limits
+from usps_token_broker.config.limits import read_limits, read_variables
 from usps_token_broker.config.payment_files import merge
 from usps_token_broker.config.places import read_places
 from usps_token_broker.config.problems import ConfigError, Problem, key_path
@@ -83,9 +83,11 @@ def _from_environment(environ: Mapping[str, str], *, uid: int) -> Settings:
     variables = Variables(environ, problems, VARIABLES)
     apps = (read_environment(variables),)
     socket_path, state_dir = read_places(None, variables, environ, uid=uid)
+    limits = read_variables(variables)
     if problems:
         raise ConfigError(problems)
-    return Settings(apps, state_dir, socket_path, ENVIRONMENT, tuple(_remarks(apps)))
+    warnings = tuple(_remarks(apps))
+    return Settings(apps, state_dir, socket_path, ENVIRONMENT, warnings, limits=limits)
 
 
 def _read_rules(table: Table) -> Rules:

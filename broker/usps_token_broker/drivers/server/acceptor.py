@@ -126,7 +126,10 @@ class Server(Generic[CallerT]):
             self._hub.loop.remove_reader(self._listener)
 
     def _accept(self) -> None:
-        """Lets in the next few that queue, fewer where one uid comes again and again."""
+        """Lets in the next few that queue.
+
+        Never fewer, whoever they are: they queue in one line, and others may stand behind them.
+        """
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 connected, _address = self._listener.accept()
@@ -136,8 +139,7 @@ class Server(Generic[CallerT]):
                 self._pause(error)
                 return
             try:
-                if not self._receive(connected):
-                    return
+                self._receive(connected)
             except Exception as error:  # noqa: BLE001 - one caller's trouble is not the server's
                 report("letting a caller in", error)
                 connected.close()
@@ -152,8 +154,8 @@ class Server(Generic[CallerT]):
         self._stop_accepting()
         self._retry = self._hub.loop.call_later(_ACCEPT_PAUSE_SECONDS, self._start_accepting)
 
-    def _receive(self, connected: socket.socket) -> bool:
-        """Finds out who calls, and whether there is room; False when others have their turn."""
+    def _receive(self, connected: socket.socket) -> None:
+        """Finds out who calls, and whether there is room."""
         connected.settimeout(0)
         peer = self._identify(connected)
         excess = self._hub.ledger.connect(peer.uid)
@@ -164,7 +166,6 @@ class Server(Generic[CallerT]):
         else:
             self._pass_gate(connected, peer)
         self._hub.turns.charge(peer.uid, HEAVY)
-        return not self._hub.turns.is_over(peer.uid)
 
     async def _receive_later(self, connected: socket.socket, peer: CallerT) -> None:
         """Goes on once it is known in which groups the caller is."""

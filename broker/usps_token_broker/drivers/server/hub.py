@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
+from usps_token_broker.core.rates import Rate
+from usps_token_broker.drivers.server import replies
 from usps_token_broker.drivers.server.limits import Ledger, Limits
 from usps_token_broker.drivers.server.readers import Readers
 from usps_token_broker.drivers.server.turns import Turns
@@ -53,6 +55,7 @@ class Hub:
         self.ledger = Ledger(limits)
         self.readers = Readers(limits)
         self.loop = asyncio.get_running_loop()
+        self.requests = Rate(limits.requests_per_minute_per_uid)
         self.turns = Turns(limits, self.ledger, self.loop)
         self.buffer = memoryview(bytearray(_BUFFER_BYTES))
         """All connections read into it: what is read is used up before the next read."""
@@ -66,6 +69,17 @@ class Hub:
         self._jobs: deque[Job] = deque()
         self._changed = asyncio.Event()
         self._deserted = asyncio.Event()
+
+    def too_often(self, uid: int) -> Reply | None:
+        """What a uid is told instead of being served when it has asked too often; else counts it.
+
+        The clock of the loop is CLOCK_MONOTONIC.
+        """
+        rate = self.requests
+        now_usec = int(self.loop.time() * 1e6)
+        if rate.take(uid, now_usec):
+            return None
+        return replies.too_often(rate.per_minute, rate.seconds(uid, now_usec))
 
     def join(self, member: Member) -> None:
         """Takes in a connection and keeps an eye on its deadline."""

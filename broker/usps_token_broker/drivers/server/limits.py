@@ -41,6 +41,8 @@ class Limits:
     """Requests whose reply is not there yet, or goes on."""
     streams_per_uid: int = 16
     """Replies that go on. Each is written to whenever there is news: work that nobody asks for."""
+    requests_per_minute_per_uid: int = 600_000
+    """0 is none. Requests beyond it cost next to nothing."""
     lingering_refusals: int = 128
     """Refused connections that are drained at any time; those beyond are closed at once."""
 

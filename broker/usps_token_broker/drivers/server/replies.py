@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from usps_token_broker.core.outcomes import Code
@@ -74,6 +75,21 @@ def too_slow(seconds: float, *, in_head: bool) -> Reply:
             Code.BAD_REQUEST,
             f"the {what} of the request took longer than {seconds:g} s",
             "send each request in one go",
+        )
+    )
+
+
+@lru_cache(maxsize=64)  # a minute has sixty seconds: that is all there can be
+def too_often(per_minute: int, seconds: int) -> Reply:
+    """429 for a uid that asks more often than it may; made once for all who hear the same."""
+    return problem_reply(
+        problem(
+            Code.TOO_MANY_REQUESTS,
+            f"this user asks more than {per_minute} times a minute, the most that one uid may "
+            "(limits.requests_per_minute_per_uid)",
+            "use a token for `check_after` seconds before asking again, and wait as long as "
+            "Retry-After says; the administrator can raise the limit or, with 0, take it away",
+            retry_after=float(seconds),
         )
     )
 
