@@ -143,3 +143,11 @@ def test_a_restart_with_other_roles_asks_anew(usps, home, environ):
         home.wait_for_socket(broker)
         assert home.token("payment")["serial"] != first["serial"]
     assert usps.calls("payment-authorization") == before + 1
+
+
+def test_the_environment_sets_limits(home, environ):
+    """A variable for each: the fourth question of a minute is one too many."""
+    environ |= {"USPS_LIMIT_REQUESTS_PER_MINUTE_PER_UID": "3"}
+    with run(home, environ) as broker:
+        home.wait_for_socket(broker)
+        assert [home.get("/v1/status")[0] for _ in range(4)] == [200, 200, 200, 429]
