@@ -66,6 +66,22 @@ def test_a_refused_one_is_not_charged():
     assert rate.take(1, START + MINUTE)
 
 
+def test_a_large_minutes_worth_is_taken_out_in_batches():
+    """Without a look at the clock for each one; still not one more than there are."""
+    rate = Rate(600_000)
+    assert rate.take(1, START)
+    assert [rate.take_ready(1) for _ in range(60)] == [True] * 59 + [False]
+    assert taken(rate, START, most=700_000) == 600_000 - 60
+
+
+def test_what_lies_ready_is_bounded_as_well():
+    """Sixty-five thousand users that each used one token of a batch."""
+    rate = Rate(600_000)
+    for uid in range(65_536):
+        assert rate.take(uid, START + uid * 10_000)
+        assert len(rate._ready) <= 1024
+
+
 def test_none_is_no_limit():
     """And nothing is counted."""
     rate = Rate(0)

@@ -180,9 +180,11 @@ class Connection(BaseConnection, Generic[CallerT]):
 
     def _serve(self, request: Request) -> bool:
         """Gets a request answered now or later; True when that was the last reply."""
-        refusal = self._hub.too_often(self._peer.uid)
-        if refusal is not None:
-            return self._write(request, refusal)
+        hub = self._hub
+        if hub.rate is not None and not hub.rate.take_ready(self._peer.uid):
+            refusal = hub.too_often(hub.rate, self._peer.uid)
+            if refusal is not None:
+                return self._write(request, refusal)
         answer = replies.ask(self._handler, request, self._peer)
         if isinstance(answer, Reply):
             return self._write(request, answer)

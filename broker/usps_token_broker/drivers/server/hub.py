@@ -55,7 +55,9 @@ class Hub:
         self.ledger = Ledger(limits)
         self.readers = Readers(limits)
         self.loop = asyncio.get_running_loop()
-        self.requests = Rate(limits.requests_per_minute_per_uid)
+        per_minute = limits.requests_per_minute_per_uid
+        self.rate = Rate(per_minute) if per_minute else None
+        """How often a uid may ask."""
         self.turns = Turns(limits, self.ledger, self.loop)
         self.buffer = memoryview(bytearray(_BUFFER_BYTES))
         """All connections read into it: what is read is used up before the next read."""
@@ -70,12 +72,11 @@ class Hub:
         self._changed = asyncio.Event()
         self._deserted = asyncio.Event()
 
-    def too_often(self, uid: int) -> Reply | None:
+    def too_often(self, rate: Rate, uid: int) -> Reply | None:
         """What a uid is told instead of being served when it has asked too often; else counts it.
 
         The clock of the loop is CLOCK_MONOTONIC.
         """
-        rate = self.requests
         now_usec = int(self.loop.time() * 1e6)
         if rate.take(uid, now_usec):
             return None

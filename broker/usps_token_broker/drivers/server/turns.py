@@ -24,33 +24,34 @@ class Turns:
     cost every single request. So what counts as a round may be several, of little each.
     """
 
-    __slots__ = ("_due", "_ledger", "_limits", "_loop", "_put_off", "_taken")
+    __slots__ = ("_due", "_half", "_ledger", "_limits", "_loop", "_put_off", "_taken")
 
     def __init__(self, limits: Limits, ledger: Ledger, loop: asyncio.AbstractEventLoop) -> None:
         self._limits = limits
         self._ledger = ledger
         self._loop = loop
+        self._half = limits.shared_turn // 2
+        """What may be taken without a further look. Whenever a uid comes, it is set anew."""
         self._taken: dict[int, int] = {}
         self._put_off: dict[int, deque[Callable[[], None]]] = {}
         self._due = False
 
     def take(self, uid: int) -> bool:
         """Counts a request of this uid, unless it has had its share of this round."""
-        share = self._share()
         taken = self._taken.get(uid, 0)
-        if taken >= share:
+        if taken >= self._half:
             self._schedule()
-            return False
+            if taken >= self._share():
+                return False
         self._taken[uid] = taken + 1
-        if taken * 2 >= share or len(self._taken) > _UIDS_COUNTED:
-            self._schedule()
         return True
 
     def charge(self, uid: int, requests: int) -> None:
         """Counts what was done for this uid as so many requests, share or no share."""
         taken = self._taken.get(uid, 0) + requests
         self._taken[uid] = taken
-        if taken * 2 >= self._share():
+        self._half = self._share() // 2
+        if taken >= self._half or len(self._taken) > _UIDS_COUNTED:
             self._schedule()
 
     def is_over(self, uid: int) -> bool:
@@ -70,6 +71,7 @@ class Turns:
     def _begin(self) -> None:
         """Begins a round with those that were put off, before anything is read in it."""
         self._due = False
+        self._half = self._share() // 2
         self._taken.clear()
         for uid in tuple(self._put_off):
             waiting = self._put_off[uid]
