@@ -49,10 +49,11 @@ class Users:
         return max(map(len, runs))
 
 
-async def ask_beside(users, sent, limits=None, questions=20):
+async def ask_beside(users, sent, limits=None, questions=20, handle=None):
     """User 2 asks again and again while each connection of user 1 has `sent` to be answered."""
     limits = limits or Limits()
-    async with serving(users.handle, limits=limits, identify=users.identify) as served:
+    handle = handle or users.handle
+    async with serving(handle, limits=limits, identify=users.identify) as served:
         with ExitStack() as stack:
             crowd = [
                 stack.enter_context(Client(served.path)) for _ in range(users.greedy_connections)
@@ -88,6 +89,21 @@ async def test_refusals_count_for_what_they_cost():
     users = Users(CROWD, REFUSAL)
     await ask_beside(users, get() * 20, questions=10)
     assert users.longest_wait() <= ROUNDS * (SHARE // (HEAVY + 1) + 1), users.served
+
+
+async def test_what_must_be_awaited_counts_for_more():
+    """A report costs what a dozen reads cost, so hardly more than one gets in at a time."""
+    users = Users(CROWD)
+
+    async def later():
+        return READY
+
+    def handle(request, peer):
+        users.handle(request, peer)
+        return READY if peer.uid == 2 else later()
+
+    await ask_beside(users, get() * 20, questions=10, handle=handle)
+    assert users.longest_wait() <= ROUNDS * 2, users.served
 
 
 async def test_without_shares_everybody_would_wait_for_all():

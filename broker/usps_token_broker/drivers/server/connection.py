@@ -18,7 +18,7 @@ from usps_token_broker.drivers.server.base import (
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
 from usps_token_broker.drivers.server.outflow import Outflow
 from usps_token_broker.drivers.server.parsing import RefusedError, RequestReader
-from usps_token_broker.drivers.server.turns import HEAVY
+from usps_token_broker.drivers.server.turns import AWAITED, HEAVY
 from usps_token_broker.wire.replies import Reply, Streamed
 from usps_token_broker.wire.requests import Request
 
@@ -188,7 +188,7 @@ class Connection(BaseConnection, Generic[CallerT]):
         answer = replies.ask(self._handler, request, self._peer)
         if isinstance(answer, Reply):
             return self._write(request, answer)
-        self._hub.turns.charge(self._peer.uid, HEAVY)
+        self._hub.turns.charge(self._peer.uid, AWAITED)
         if isinstance(answer, Streamed):
             return self._begin_stream(request, answer)
         excess = self._hub.ledger.wait(self._peer.uid)

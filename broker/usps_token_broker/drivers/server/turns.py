@@ -8,7 +8,9 @@ from typing import Final
 from usps_token_broker.drivers.server.limits import Ledger, Limits
 
 HEAVY: Final = 4
-"""What a connection, a report or a refusal costs beside a token that lies ready, in requests."""
+"""What a connection or a refusal costs beside a token that lies ready, in requests."""
+AWAITED: Final = 12
+"""The same of a reply that does not lie ready, such as the one to a report."""
 _UIDS_COUNTED: Final = 256
 """So that uids that ask now and then do not take memory for good."""
 
