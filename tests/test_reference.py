@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from usps_token_broker import cli
-from usps_token_broker.config import AppSettings, ConfigError, SlotSettings, load
+from usps_token_broker.config import AppSettings, ConfigError, SlotSettings, http, load
 from usps_token_broker.config.environment import VARIABLES
 from usps_token_broker.config.limits import UserLimits
 from usps_token_broker.wire.operations import OPERATIONS
@@ -49,6 +49,8 @@ def test_every_key_is_in_the_reference_and_no_other(tmp_path):
         qqqqqqqq = 1
         [limits]
         qqqqqqqq = 1
+        [http]
+        qqqqqqqq = 1
         [apps.NAME]
         qqqqqqqq = 1
         [apps.NAME.bearer]
@@ -60,9 +62,11 @@ def test_every_key_is_in_the_reference_and_no_other(tmp_path):
     taken = set()
     for keys in by_table.values():
         if "apps" in keys:
-            taken |= {key for key in keys if key not in {"apps", "limits"}}
+            taken |= {key for key in keys if key not in {"apps", "http", "limits"}}
         elif "streams_per_uid" in keys:
             taken |= {f"limits.{key}" for key in keys}
+        elif "listen" in keys:
+            taken |= {f"http.{key}" for key in keys}
         elif "base_url" in keys:
             taken |= {f"apps.NAME.{key}" for key in keys if key not in {"bearer", "payments"}}
         elif "roles" in keys:
@@ -96,7 +100,7 @@ def test_every_variable_is_in_the_reference():
     told = {name for row in table("Configuration", "variable") for name in words(row[0])}
     source = Path(_running.__file__).read_text()
     given = set(re.findall(r"USPS_[A-Z]+_TOKEN", source))
-    places = {"USPS_TOKEN_SOCKET", "USPS_TOKEN_STATE_DIR"}
+    places = {"USPS_TOKEN_SOCKET", "USPS_TOKEN_STATE_DIR", http.VARIABLE}
     assert told == {*VARIABLES, *places, _settings.STATIC_VARIABLE, *given}
 
 

@@ -39,6 +39,7 @@ TYPES = {
     f"{P}_slot_attempts_left": "gauge",
     f"{P}_slot_phase": "gauge",
     f"{P}_slot_freshness": "gauge",
+    f"{P}_slot_trouble": "gauge",
     f"{P}_grants": "counter",
     f"{P}_failed_attempts": "counter",
     f"{P}_upstream_call_duration_seconds": "histogram",
@@ -158,6 +159,19 @@ async def test_attempts_that_fail():
     assert samples[key] == calls
     assert samples["grants_total", "default", "bearer"] == 0
     assert samples["slot_phase", "default", "waiting", "bearer"] == 1
+    assert samples["slot_trouble", "default", "upstream_unavailable", "bearer"] == 1
+
+
+async def test_trouble_is_over_with_the_next_grant():
+    """An alert on it ends by itself."""
+    async with open_interface() as broker:
+        broker.usps.answers = lambda _command, _now: DOWN
+        await anyio.sleep(60)
+        broker.usps.answers = lambda _command, _now: None
+        await anyio.sleep(700)
+        samples = await scrape(broker)
+    assert not [key for key in samples if key[0] == "slot_trouble"]
+    assert samples["slot_ready", "default", "bearer"] == 1
 
 
 async def test_a_grant_of_the_same_token_is_a_failed_attempt():

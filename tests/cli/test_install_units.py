@@ -337,7 +337,7 @@ def test_it_fits_the_systemd_of_the_host(command, folder):
     systemctl.set(version=247)
     environ = {"PATH": f"{folder}:{os.environ['PATH']}"}
     done = command("install-units", "--dry-run", environ=environ)
-    assert "systemd 247 does not know PrivateIPC, SocketBindDeny" in done.stderr
+    assert "systemd 247 does not know PrivateIPC, SocketBindAllow, SocketBindDeny" in done.stderr
     assert systemctl.take_record() == []
 
 

@@ -18,6 +18,7 @@ ExecStart=/opt/usps-token-broker/bin/usps-token-broker run
 ExecReload=/bin/kill -HUP $MAINPID
 PrivateIPC=yes
 ProtectProc=invisible
+SocketBindAllow=tcp:9842
 SocketBindDeny=any
 """
 
@@ -113,14 +114,15 @@ def test_a_path_that_would_break_the_line_is_refused(path):
 def test_an_old_systemd_is_spared_what_it_does_not_know():
     """As comments that say so; the rest stands."""
     text, left_out = for_systemd(UNIT, 247)
-    assert left_out == ("PrivateIPC", "SocketBindDeny")
+    assert left_out == ("PrivateIPC", "SocketBindAllow", "SocketBindDeny")
     assert "\n# Not known to systemd 247: PrivateIPC=yes\n" in text
     assert "\n# Not known to systemd 247: SocketBindDeny=any\n" in text
     assert "\nProtectProc=invisible\n" in text
 
 
 @pytest.mark.parametrize(
-    ("version", "left_out"), [(248, ("SocketBindDeny",)), (249, ()), (257, ()), (None, ())]
+    ("version", "left_out"),
+    [(248, ("SocketBindAllow", "SocketBindDeny")), (249, ()), (257, ()), (None, ())],
 )
 def test_each_directive_comes_with_its_version(version, left_out):
     """A systemd that nobody can ask gets everything."""

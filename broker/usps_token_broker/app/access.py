@@ -6,7 +6,7 @@ from typing import Final
 
 from usps_token_broker.config import AppSettings
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.drivers.peers import is_known
+from usps_token_broker.drivers.peers import OVERFLOW_ID, is_known
 
 DEFAULT_APP: Final = "default"
 
@@ -81,6 +81,11 @@ class AccessTable:
                 self._known.clear()
             self._known[key] = access
         return access
+
+    def onlooker(self) -> Access:
+        """Who may see how every slot stands. For a door that no token goes through."""
+        slots = frozenset(rule.slot for rule in self.rules)
+        return Access(OVERFLOW_ID, frozenset(), slots, administrator=False, table=self)
 
     def _judge(self, uid: int, groups: frozenset[int]) -> Access:
         administrator = is_known(uid) and uid in self._own_uids

@@ -9,6 +9,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
+from usps_token_broker.app import http_door
 from usps_token_broker.app.accounts import Accounts
 from usps_token_broker.app.announcing import Announcer
 from usps_token_broker.app.audit import INTERVAL_SECONDS, Audit
@@ -17,6 +18,7 @@ from usps_token_broker.app.feed import Feed
 from usps_token_broker.app.fetching import Fetching, read_secret
 from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.headline import headline
+from usps_token_broker.app.http_door import HttpDoor
 from usps_token_broker.app.keeping import Keeper
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
@@ -33,13 +35,14 @@ from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, S
 from usps_token_broker.core.outcomes import Failure
 from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.drivers import clock, journal, processes
+from usps_token_broker.drivers import clock, journal, processes, tcp_listener
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.server import Handler, Limits, Server
 from usps_token_broker.drivers.signals import SignalStream
 from usps_token_broker.drivers.socket_owner import OwnedSocket
 from usps_token_broker.drivers.store import Store
+from usps_token_broker.drivers.tcp_listener import Listener, Visitor
 from usps_token_broker.wire.messages import PeerMessage
 
 log = logging.getLogger(journal.LOGGER)
@@ -71,6 +74,8 @@ class Outside:
     store: Store
     socket: OwnedSocket
     admin: OwnedSocket
+    http: Listener | None
+    """Listens where `settings.http` says."""
     descriptors: int
     """How many files this process may open."""
     environ: Mapping[str, str]
@@ -107,6 +112,7 @@ class Daemon:
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
         self._servers: list[Server[Peer]] = []
+        self._http: Server[Visitor] | None = None
         self._problem: StartError | None = None
         self._admin_lost = False
         self._tasks: TaskGroup | None = None
@@ -134,7 +140,14 @@ class Daemon:
         )
 
     def _make_inside(self) -> Inside:
-        process = Process(self._outside.version, clock.now().wall, self._pulse.alive, self._peers)
+        http = self._outside.settings.http
+        process = Process(
+            self._outside.version,
+            clock.now().wall,
+            self._pulse.alive,
+            self._peers,
+            str(http) if http else None,
+        )
         return Inside(
             loop=self._loop,
             clock=clock.now,
@@ -204,8 +217,9 @@ class Daemon:
             self._make_server(self._outside.socket, self._door.handle, of_workers),
             self._make_server(self._outside.admin, self._door.handle_admin, _ADMIN_LIMITS),
         ]
+        self._http = self._make_http()
         tasks.start_soon(self._loop.run)
-        for server in self._servers:
+        for server in self._all_servers():
             await tasks.start(server.run)
         tasks.start_soon(self._watch, tasks.cancel_scope)
         tasks.start_soon(self._reloads.run)
@@ -213,6 +227,12 @@ class Daemon:
         tasks.start_soon(self._sum_up)
         self._announcer.ready()
         log.info("serving tokens on %s", self._outside.socket.path, extra=journal.event("serving"))
+        if self._http is not None:
+            log.info(
+                "serving health and figures on http://%s",
+                self._outside.settings.http,
+                extra=journal.event("serving"),
+            )
         await self._fetching.load()
 
     def _make_server(
@@ -222,10 +242,32 @@ class Daemon:
             owned.listener,
             handler,
             self._door.judge,
-            limits.within(self._outside.descriptors),
+            limits.within(self._descriptors()),
             identify=self._door.identify,
             look_up_groups=self._door.look_up,
         )
+
+    def _descriptors(self) -> int:
+        """How many are left for the Unix sockets."""
+        kept_back = http_door.DESCRIPTORS if self._outside.http else 0
+        return self._outside.descriptors - kept_back
+
+    def _make_http(self) -> Server[Visitor] | None:
+        listener, where = self._outside.http, self._outside.settings.http
+        if listener is None or where is None:
+            return None
+        door = HttpDoor(self._door, self._tally, local=where.is_loopback)
+        return Server(
+            listener,
+            door.handle,
+            door.let_in,
+            http_door.LIMITS,
+            identify=tcp_listener.identify,
+            look_up_groups=_no_groups,
+        )
+
+    def _all_servers(self) -> list[Server[Peer] | Server[Visitor]]:
+        return [*self._servers, *([self._http] if self._http else [])]
 
     async def _read_secrets_at_first(self) -> StartError | None:
         for app, account in self._fetching.accounts.items():
@@ -270,7 +312,7 @@ class Daemon:
         with anyio.move_on_after(GRACE_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._loop.landed)
-                for server in self._servers:
+                for server in self._all_servers():
                     tasks.start_soon(server.stop, GRACE_SECONDS)
         await self._loop.saved()
         self._audit.sum_up()
@@ -312,3 +354,8 @@ class Daemon:
                 extra=journal.event("admin_socket_lost"),
             )
         self._admin_lost = lost
+
+
+def _no_groups(visitor: Visitor) -> None:
+    """Over TCP nobody is in any, so nothing is looked up."""
+    visitor.groups = frozenset()

@@ -78,6 +78,7 @@ class _Figures(Collector):
         """Every figure."""
         yield from _of_process(self._sight)
         yield from _of_slots(self._sight.slots())
+        yield _of_trouble(self._sight.slots())
         yield from _of_attempts(self._sight)
         yield from _of_apps(self._sight)
 
@@ -173,6 +174,15 @@ def _of_slots(slots: list[SlotView]) -> Iterator[Metric]:
         "1 for how far through its life the token is, else 0",
         (*_SLOT, "freshness"),
         (((*s.id, stage.value), s.freshness is stage) for s in slots for stage in Freshness),
+    )
+
+
+def _of_trouble(slots: list[SlotView]) -> Metric:
+    return _gauge(
+        "slot_trouble",
+        "1 for the code of what went wrong last, until the next grant; none without trouble",
+        (*_SLOT, "code"),
+        (((*s.id, s.trouble.code.value), 1.0) for s in slots if s.trouble),
     )
 
 

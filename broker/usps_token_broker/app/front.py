@@ -115,17 +115,22 @@ class Front:
         self._reading = Reading(loop, self.shelf, resolver, lambda: clock().boot, buffers)
         self._answers = Answers(loop, self.shelf, resolver, inside.tally, inside.unrecognised)
         explanations = Explanations(infos, clock, inside.unrecognised)
+        self.onlooker = self.table.onlooker()
+        self.looks: dict[str, Handler] = {
+            "readReadiness": self.status.ready,
+            "readHealth": self.status.alive,
+            "readMetrics": Metrics(loop, clock, inside.process, inside.tally).scrape,
+        }
+        """What can be answered to an onlooker, by operation."""
         self.routes = Routes(
             self._reading,
             {
+                **self.looks,
                 "reportAnswer": self._report,
                 "explain": explanations.explain,
                 "readCatalogue": explanations.catalogue,
                 "readUnrecognised": explanations.unrecognised,
                 "readStatus": self.status.status,
-                "readReadiness": self.status.ready,
-                "readHealth": self.status.alive,
-                "readMetrics": Metrics(loop, clock, inside.process, inside.tally).scrape,
                 "readOpenApi": self.status.document,
                 "renewToken": admin.renew,
                 "forgetTokens": admin.forget,

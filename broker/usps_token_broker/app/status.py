@@ -40,6 +40,8 @@ class Process:
     """Whether the core loop makes progress."""
     peers: Callable[[], list[PeerMessage]] = list
     """Who takes what of it now."""
+    http_listen: str | None = None
+    """Where health and figures are served over TCP."""
 
 
 Asked = Callable[[SlotView], bool]
@@ -64,6 +66,7 @@ class Status:
         self._started_at = process.started_at
         self._alive = process.alive
         self._peers = process.peers
+        self._http_listen = process.http_listen
         self._resolver = resolver
         self._left_out = left_out
 
@@ -93,6 +96,7 @@ class Status:
             ],
             peers=self._peers() if admin else None,
             left_out=self._left_out if admin else None,
+            http_listen=self._http_listen,
         )
 
     def slot(self, slot: SlotId, now: Now) -> SlotMessage | None:

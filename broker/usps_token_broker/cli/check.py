@@ -96,6 +96,8 @@ def _lines(settings: Settings) -> Iterator[str]:
     yield f"read from  {settings.source}, as uid {os.getuid()}"
     yield f"socket     {settings.socket_path}"
     yield f"state      {settings.state_dir}"
+    if settings.http:
+        yield f"http       {settings.http}: /healthz, /readyz and /metrics, no tokens"
     for app in settings.apps:
         yield f"app        {app.name}: {app.client_id} at {app.base_url}"
         for slot in (app.bearer, *app.payments):

@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from typing import Final, NamedTuple
 
 from usps_token_broker.cli import paths
 from usps_token_broker.config import ConfigError, Settings, load
-from usps_token_broker.drivers import journal, memory
+from usps_token_broker.drivers import journal, memory, tcp_listener
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import is_known
 from usps_token_broker.drivers.secret_source import Environment
 from usps_token_broker.drivers.signals import SignalStream
 from usps_token_broker.drivers.socket_owner import OwnedSocket, SocketError, inherited
 from usps_token_broker.drivers.store import Store, StoreError
+from usps_token_broker.drivers.tcp_listener import ListenError
 
 EX_SOFTWARE: Final = 70
 EX_CANTCREAT: Final = 73
@@ -34,8 +36,8 @@ DESCRIPTION = """\
 Be the broker. It restores the tokens it had, fetches what is missing, renews ahead of time, and
 serves on its Unix socket until SIGTERM or Ctrl-C. SIGHUP reloads the configuration and reads secret
 files again, all or nothing.
-Exit code 0: told to end; 70: a bug, or no memory left; 73: no socket or state directory, or another
-broker has them; 75: somebody took the socket away; 78: wrong configuration, or a secret that cannot
+Exit code 0: told to end; 70: a bug, or no memory left; 73: no socket, port or state directory, or
+others have them; 75: somebody took the socket away; 78: wrong configuration, or a secret that cannot
 be read."""
 EPILOG = """\
 With a file:          usps-token-broker run --config broker.toml
@@ -83,7 +85,7 @@ def act(options: argparse.Namespace) -> int:
     try:
         with _store(settings) as store, _sockets(settings) as owned:
             return _serve(options, settings, store, owned, signals)
-    except (StoreError, SocketError) as error:
+    except (StoreError, SocketError, ListenError) as error:
         log.error("%s", error, extra=_ENDED)  # noqa: TRY400 - what happened, not where in our code
         _give_up(error)
         return EX_CANTCREAT
@@ -122,6 +124,7 @@ def _serve(
         store=store,
         socket=sockets.workers,
         admin=sockets.admin,
+        http=sockets.http,
         descriptors=_raised_descriptor_limit(),
         environ=Environment(os.environ),
         uid=os.getuid(),
@@ -187,10 +190,11 @@ def _store(settings: Settings) -> Iterator[Store]:
 
 
 class Sockets(NamedTuple):
-    """The one for workers, and the one for the administrator."""
+    """The one for workers, the one for the administrator, and that of TCP, if there is one."""
 
     workers: OwnedSocket
     admin: OwnedSocket
+    http: socket.socket | None
 
 
 @contextlib.contextmanager
@@ -202,8 +206,19 @@ def _sockets(settings: Settings) -> Iterator[Sockets]:
                 settings.state_dir / paths.ADMIN_SOCKET, mode=0o600, directory_mode=0o700
             )
         ) as admin,
+        _http(settings) as http,
     ):
-        yield Sockets(workers, admin)
+        yield Sockets(workers, admin, http)
+
+
+@contextlib.contextmanager
+def _http(settings: Settings) -> Iterator[socket.socket | None]:
+    where = settings.http
+    if where is None:
+        yield None
+        return
+    with tcp_listener.listen(where.address, where.port, where.key) as listener:
+        yield listener
 
 
 @contextlib.contextmanager

@@ -28,6 +28,8 @@ def lines(message: StatusMessage) -> Iterator[str]:
         yield f"waiting: {message.waiting}"
     if message.state_trouble:
         yield f"state not saved: {message.state_trouble}"
+    if message.http_listen:
+        yield f"health and figures: http://{message.http_listen}"
     for app in message.apps:
         yield f"app {app.app}  {app.host}{skew(app)}"
         for slot in app.slots:

@@ -6,6 +6,7 @@ said; `kinds`, `hosts`, `people`, `roles` and `secrets` know what fits; `tables`
 """
 
 from usps_token_broker.config.budgets import demands
+from usps_token_broker.config.http import HttpListen
 from usps_token_broker.config.limits import UserLimits
 from usps_token_broker.config.loading import DEFAULT_PATH, load
 from usps_token_broker.config.problems import ConfigError, Problem
@@ -16,6 +17,7 @@ __all__ = [
     "AppSettings",
     "BrokenSlot",
     "ConfigError",
+    "HttpListen",
     "Problem",
     "Settings",
     "SlotSettings",

@@ -72,18 +72,19 @@ def _told(value: object) -> str:
 
 
 def fixed(before: Settings, after: Settings) -> Iterator[Problem]:
-    """What only another process can have: where socket and state lie, and what a user may take."""
+    """What only another process can have: where it is found and saves, and what a user may take."""
     places = (
         ("socket", before.socket_path, after.socket_path),
         ("state_dir", before.state_dir, after.state_dir),
+        (after.http.key if after.http else "http.listen", before.http, after.http),
     )
     for key, old, new in places:
         if old != new:
             yield Problem(
                 after.source.removeprefix("file "),
                 key,
-                f"{old}, as when the broker was started",
-                str(new),
+                f"{_told(old)}, as when the broker was started",
+                _told(new),
                 "restart the broker to move it, which loses no token where state_dir stays",
             )
     for limit in fields(before.limits):

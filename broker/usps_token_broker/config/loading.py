@@ -10,6 +10,7 @@ from usps_token_broker.config import budgets, hosts
 from usps_token_broker.config.apps import Rules, read_app
 from usps_token_broker.config.environment import VARIABLES, read_environment, variables_set
 from usps_token_broker.config.files import NO_SUCH_FILE, read_toml
+from usps_token_broker.config.http import HttpListen, read_http
 from usps_token_broker.config.kinds import Flag, ListOf
 from usps_token_broker.config.limits import read_limits, read_variables
 from usps_token_broker.config.payment_files import merge
@@ -67,14 +68,16 @@ def _from_file(path: Path, environ: Mapping[str, str], *, uid: int) -> Settings:
     variables = Variables(environ, problems)
     socket_path, state_dir = read_places(table, variables, environ, uid=uid)
     limits = read_limits(table.table("limits"))
+    http = read_http(table.table("http"), variables)
     table.finish()
     problems += [*_twins(table.source, apps), *_both(path, apps, environ)]
     if problems:
         raise ConfigError(problems)
     merged = merge(apps, path)
-    warnings = (*_remarks(merged.apps), *merged.warnings)
+    warnings = (*_remarks(merged.apps, http), *merged.warnings)
+    source = f"file {path}"
     return Settings(
-        merged.apps, state_dir, socket_path, f"file {path}", warnings, merged.broken, limits
+        merged.apps, state_dir, socket_path, source, warnings, merged.broken, limits, http
     )
 
 
@@ -84,10 +87,13 @@ def _from_environment(environ: Mapping[str, str], *, uid: int) -> Settings:
     apps = (read_environment(variables),)
     socket_path, state_dir = read_places(None, variables, environ, uid=uid)
     limits = read_variables(variables)
+    http = read_http(None, variables)
     if problems:
         raise ConfigError(problems)
-    warnings = tuple(_remarks(apps))
-    return Settings(apps, state_dir, socket_path, ENVIRONMENT, warnings, limits=limits)
+    warnings = tuple(_remarks(apps, http))
+    return Settings(
+        apps, state_dir, socket_path, ENVIRONMENT, warnings, limits=limits, http=http
+    )
 
 
 def _read_rules(table: Table) -> Rules:
@@ -145,7 +151,8 @@ def _twins(source: str, apps: Sequence[AppSettings]) -> Iterable[Problem]:
             )
 
 
-def _remarks(apps: Iterable[AppSettings]) -> Iterator[str]:
+def _remarks(apps: Iterable[AppSettings], http: HttpListen | None) -> Iterator[str]:
+    yield from filter(None, [http and http.remark()])
     for app in apps:
         yield from filter(None, [hosts.remark(app.name, app.host)])
         yield from budgets.remarks(app)

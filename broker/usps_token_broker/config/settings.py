@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from usps_token_broker.config.http import HttpListen
 from usps_token_broker.config.limits import UserLimits
 from usps_token_broker.config.problems import Problem, printable
 from usps_token_broker.drivers.secret_source import SecretSource
@@ -80,3 +81,5 @@ class Settings:
     warnings: tuple[str, ...] = ()
     broken: tuple[BrokenSlot, ...] = ()
     limits: UserLimits = field(default_factory=UserLimits)
+    http: HttpListen | None = None
+    """Where health and figures are served over TCP, if anywhere."""

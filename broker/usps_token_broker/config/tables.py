@@ -37,6 +37,7 @@ _HOMES: Final = {
     "required": _SLOT,
     "roles": "belongs in [apps.NAME.payments.NAME]",
     "apps": "belongs in the main file; here the slot's own keys stand alone, without a [table]",
+    "listen": "belongs in [http]",
     "keep": "belongs in [apps.NAME.payments.NAME]; the bearer is always kept",
 }
 _PARTS_OF_AN_APP: Final = frozenset({"bearer", "client_secret", "payments"})
@@ -49,6 +50,8 @@ _OTHER_WORDS: Final = {
     "url": "base_url",
     "timeout": "timeout_seconds",
     "socket_path": "socket",
+    "address": "listen",
+    "port": "listen",
 }
 
 

@@ -192,6 +192,9 @@ class StatusMessage(msgspec.Struct, frozen=True, omit_defaults=True):
         list[ConfigProblem] | None,
         says("Payment files that cannot be used; on the admin socket only"),
     ] = None
+    http_listen: Annotated[
+        str | None, says("Where health and figures are served over TCP; null where they are not")
+    ] = None
 
 
 class RenewalMessage(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The local server: HTTP/1.1 on a listening Unix socket. The one driver that knows asyncio.
+"""The local server: HTTP/1.1 on a listening socket. The one driver that knows asyncio.
 
 acceptor    who is let in, in what doses, and how it all stops
 connection  requests in, replies out; `base` is how every connection ends

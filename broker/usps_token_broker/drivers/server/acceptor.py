@@ -240,7 +240,7 @@ async def serve(  # noqa: PLR0913 - as Server
     look_up_groups: Callable[[CallerT], None],
     task_status: TaskStatus[Server[CallerT]] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves a listening Unix socket until the `Server` it starts with is stopped, or cancelled.
+    """Serves a listening socket until the `Server` it starts with is stopped, or cancelled.
 
     `identify` says who is at the other end of an accepted socket. When it leaves `groups` None,
     `look_up_groups` is called with the caller in a thread, to set them. `gate` is asked before a

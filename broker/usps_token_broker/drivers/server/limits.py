@@ -35,6 +35,8 @@ class Limits:
     Fewer cost who asks for much more than they give to the others."""
     send_buffer_bytes: int = 16 * 1024
     """Asked of the kernel, which doubles it: replies sent but unread count as our memory."""
+    counted_by: str = "uid"
+    """What clients are told apart by, as they are told it; `uid` stands for the key of each."""
     connections: int = 16_384
     connections_per_uid: int = 1024
     waiting_per_uid: int = 512
@@ -106,7 +108,7 @@ class Ledger:
     def connect(self, uid: int) -> str | None:
         """Counts a connection, or says which limit it would pass."""
         if self._connections[uid] >= self._limits.connections_per_uid:
-            return _excess(uid, "connections", "connections", self._limits.connections_per_uid)
+            return self._excess(uid, "connections", "connections", self._limits.connections_per_uid)
         if self._total >= self._limits.connections:
             return f"all {self._limits.connections} connections are taken"
         self._connections[uid] += 1
@@ -121,7 +123,7 @@ class Ledger:
     def wait(self, uid: int) -> str | None:
         """Counts a waiting request, or says which limit it would pass."""
         if self._waiting[uid] >= self._limits.waiting_per_uid:
-            return _excess(uid, "waiting requests", "waiting", self._limits.waiting_per_uid)
+            return self._excess(uid, "waiting requests", "waiting", self._limits.waiting_per_uid)
         self._waiting[uid] += 1
         return None
 
@@ -132,7 +134,7 @@ class Ledger:
     def stream(self, uid: int) -> str | None:
         """Counts a stream, which is a waiting request too, or says which limit it would pass."""
         if self._streams[uid] >= self._limits.streams_per_uid:
-            return _excess(uid, "streams", "streams", self._limits.streams_per_uid)
+            return self._excess(uid, "streams", "streams", self._limits.streams_per_uid)
         excess = self.wait(uid)
         if excess is None:
             self._streams[uid] += 1
@@ -143,12 +145,14 @@ class Ledger:
         _discount(self._streams, uid)
         self.answered(uid)
 
-
-def _excess(uid: int, what: str, key: str, limit: int) -> str:
-    return (
-        f"uid {uid} already has {limit} {what}, the most that one uid may have "
-        f"(limits.{key}_per_uid)"
-    )
+    def _excess(self, uid: int, what: str, key: str, limit: int) -> str:
+        by = self._limits.counted_by
+        if by == "uid":
+            return (
+                f"uid {uid} already has {limit} {what}, the most that one uid may have "
+                f"(limits.{key}_per_uid)"
+            )
+        return f"this {by} already has {limit} {what}, the most that one {by} may have"
 
 
 def _discount(counter: Counter[int], uid: int) -> None:

@@ -233,7 +233,7 @@ def _refuse(why: str) -> NoReturn:
     raise RefusedError(
         Code.BAD_REQUEST,
         f"this is no HTTP request that can be taken: {why}",
-        "speak HTTP/1.1 over this socket, as `curl --unix-socket` does",
+        "speak HTTP/1.1, as `curl` does",
     )
 
 

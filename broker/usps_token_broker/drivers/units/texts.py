@@ -27,7 +27,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9/._+@,:=~-]+")
 _FORBIDDEN: Final = frozenset("'\"\\")
 _DIRECTIVE: Final = re.compile(r"^(?P<name>[A-Z]\w*)=")
 
-SINCE: Final = {"PrivateIPC": 248, "SocketBindDeny": 249}
+SINCE: Final = {"PrivateIPC": 248, "SocketBindAllow": 249, "SocketBindDeny": 249}
 """Directives of the units that came after systemd 247, Debian 11's, and what brought them: NEWS of
 systemd. An older one ignores such a line, and complains of it at every reload."""
 

@@ -1,0 +1,132 @@
+"""The door over TCP, for who cannot reach a Unix socket: kubelet, Prometheus, a load balancer.
+
+Nobody can be told apart there, so nothing is served that only some may have: whether the broker
+is alive and ready, and figures. It has a table of calls of its own, to which a call must be added
+by hand: what the sockets serve is not served here because it is served there.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from usps_token_broker.app import problems, queries
+from usps_token_broker.app.calls import Call, Handled
+from usps_token_broker.app.front import Door
+from usps_token_broker.app.tally import NO_OPERATION, Tally
+from usps_token_broker.core.outcomes import Code
+from usps_token_broker.drivers.server import Limits
+from usps_token_broker.drivers.tcp_listener import Visitor
+from usps_token_broker.wire.operations import OPERATIONS, Operation
+from usps_token_broker.wire.problems import BadRequestError
+from usps_token_broker.wire.replies import Reply
+from usps_token_broker.wire.requests import Request
+
+CALLS: Final = ("readHealth", "readReadiness", "readMetrics")
+"""The operations served here."""
+
+LIMITS: Final = Limits(
+    head_bytes=8 * 1024,
+    body_bytes=1024,
+    head_seconds=5.0,
+    body_seconds=5.0,
+    idle_seconds=90.0,
+    stalled_seconds=10.0,
+    pipelined_requests=8,
+    counted_by="address",
+    connections=128,
+    connections_per_uid=32,
+    waiting_per_uid=8,
+    streams_per_uid=1,
+    lingering_refusals=32,
+)
+"""Monitors ask one thing now and then. Idle for longer than Prometheus's usual minute, so that it
+keeps its connection."""
+DESCRIPTORS: Final = LIMITS.connections + LIMITS.lingering_refusals + 1
+"""What the door may hold open at once, its listener counted."""
+
+_LONGEST_SHOWN: Final = 80
+_HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:]*))(?::[0-9]*)?")
+
+_BY_PATH: Final[Mapping[str, Mapping[str, Operation]]] = {
+    operation.path: dict.fromkeys(operation.methods, operation)
+    for operation in OPERATIONS
+    if operation.name in CALLS
+}
+
+
+class HttpDoor:
+    """Answers the requests that come over TCP.
+
+    `local` says that the door is on a loopback address. Then a request must name an address or
+    `localhost` as its host: another name is that of a page in a browser on this machine, which has
+    it point here to read what is none of its business (DNS rebinding).
+    """
+
+    def __init__(self, door: Door, tally: Tally, *, local: bool) -> None:
+        self._door = door
+        self._tally = tally
+        self._local = local
+
+    def let_in(self, visitor: Visitor) -> None:
+        """Nobody is refused: what is served here is for everybody who gets here."""
+
+    def handle(self, request: Request, visitor: Visitor) -> Handled:  # noqa: ARG002 - as servers ask
+        """The reply, or a promise of one. Counts it."""
+        operation, handled = self._route(request)
+        return self._tally.counted(operation, handled)
+
+    def _route(self, request: Request) -> tuple[str, Handled]:
+        """The name of the operation, and its answer."""
+        name = NO_OPERATION
+        try:
+            if self._local and not is_direct(request.headers.get(b"host", b"")):
+                return name, _OTHER_HOST
+            by_method = _BY_PATH.get(request.path)
+            if by_method is None:
+                return name, _nothing_here(request.path)
+            operation = by_method.get(request.method)
+            if operation is None:
+                allowed = ", ".join(by_method)
+                return name, problems.wrong_method(request.method, request.path, allowed)
+            name = operation.name
+            front = self._door.front
+            query = queries.read(request.query, operation.query)
+            return name, front.looks[name](Call(request, front.onlooker, query))
+        except BadRequestError as wrong:
+            return name, wrong.reply
+
+
+def _nothing_here(path: str) -> Reply:
+    return problems.problem(
+        Code.NOT_FOUND,
+        f"{path[:_LONGEST_SHOWN]} is not served over TCP: tokens and all that is about them are on "
+        "the Unix socket only, where the kernel says who asks",
+        f"here there is: {', '.join(_BY_PATH)}; for all else use the socket (`curl --unix-socket`)",
+    )
+
+
+def is_direct(host: bytes) -> bool:
+    """Whether this Host header names no host of the DNS; one that is not there names none."""
+    if not host:
+        return True
+    match = _HOST.fullmatch(host.decode("latin-1"))
+    if match is None:
+        return False
+    name = match["name"]
+    if name is not None and name.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(match["six"] if name is None else name)
+    except ValueError:
+        return False
+    return True
+
+
+_OTHER_HOST: Final = problems.problem(
+    Code.FORBIDDEN,
+    "the Host header of this request names a host of the DNS, and here it must be an address or "
+    "`localhost`: so no page in a browser on this machine can read this by a name of its own",
+    "ask for the address that `http.listen` says, such as http://127.0.0.1:9842/metrics; a proxy "
+    "in front of it must send that as Host",
+)

@@ -1,0 +1,104 @@
+"""`[http]`: where health and figures are served over TCP, for who cannot reach a Unix socket."""
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from usps_token_broker.config.kinds import Unfit, unfit
+from usps_token_broker.config.problems import key_path, shown
+from usps_token_broker.config.tables import Table, Variables
+
+VARIABLE: Final = "USPS_TOKEN_HTTP_LISTEN"
+_KEY: Final = "listen"
+_LISTEN: Final = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<four>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+_LONE_PORT: Final = re.compile(r"[0-9]{1,5}")
+_LAST_PORT: Final = 65_535  # TCP
+
+
+@dataclass(frozen=True, slots=True)
+class HttpListen:
+    """An address and a port of this machine."""
+
+    address: str
+    """Of IPv4 or IPv6, in its usual spelling and without brackets."""
+    port: int
+    key: str = field(default=VARIABLE, compare=False)
+    """The key or variable that says so."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine, or this pod, can reach it."""
+        return ipaddress.ip_address(self.address).is_loopback
+
+    def remark(self) -> str | None:
+        """A warning where others than this machine can reach it."""
+        if self.is_loopback:
+            return None
+        return (
+            f"{self.key}: {self} can be reached from outside of this machine: whoever gets there "
+            "sees how every token stands and the names of apps and slots (no token, no secret, no "
+            "client id); let a firewall or a NetworkPolicy say who that is"
+        )
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenKind:
+    """An address with a port. A name is none: what it stands for may change."""
+
+    key: str
+    example: str = '"127.0.0.1:9842"'
+
+    def read(self, value: object) -> HttpListen | Unfit:
+        """As an address that can be bound, if the machine has it."""
+        expected = "an address and a port"
+        if not isinstance(value, str):
+            lone = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            return unfit(expected, shown(value), write=f'"127.0.0.1:{value}"' if lone else "")
+        match = _LISTEN.fullmatch(value)
+        if match is None:
+            return unfit(expected, shown(value), write=_meant(value))
+        port = int(match["port"])
+        if not 0 < port <= _LAST_PORT:
+            return unfit(f"a port from 1 to {_LAST_PORT}", str(port))
+        address = _address(match["six"], match["four"], port)
+        return address if isinstance(address, Unfit) else HttpListen(address, port, self.key)
+
+
+def _address(six: str | None, four: str, port: int) -> str | Unfit:
+    """The address in its usual spelling."""
+    write = f'"127.0.0.1:{port}"'
+    if not (six or four):
+        return unfit("an address before the port", "none", write=write)
+    try:
+        parsed = ipaddress.IPv4Address(four) if six is None else ipaddress.IPv6Address(six)
+    except ValueError:
+        found = shown(four if six is None else six)
+        return unfit("an address in numbers", found, write=write if four == "localhost" else "")
+    if parsed.version == 6 and parsed.scope_id:  # noqa: PLR2004 - IPv6
+        return unfit("an address without a zone", shown(six))
+    return str(parsed)
+
+
+def _meant(value: str) -> str:
+    """What was probably meant by a string of another form."""
+    if _LONE_PORT.fullmatch(value) and 0 < int(value) <= _LAST_PORT:
+        return f'"127.0.0.1:{value}"'
+    address, _, port = value.rpartition(":")
+    if address.count(":") > 1 and _LONE_PORT.fullmatch(port):
+        return f'"[{address}]:{port}"' if "[" not in address else ""
+    return ""
+
+
+def read_http(file: Table | None, environment: Variables) -> HttpListen | None:
+    """What the file says, else the environment, else nothing. Faults are noted on the tables."""
+    if file is not None:
+        listen = file.take(_KEY, ListenKind(key_path(*file.way, _KEY)), None)
+        file.finish()
+        if _KEY in file:
+            return listen
+    return environment.take(VARIABLE, ListenKind(VARIABLE), None)
