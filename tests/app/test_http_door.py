@@ -2,12 +2,13 @@
 
 import json
 
+import anyio
 import pytest
 from interface import answer_of, app, open_interface
 from virtual import DOWN
 
 from usps_token_broker.app import figures  # noqa: F401 - else the first scrape imports it, in a thread
-from usps_token_broker.app.http_door import CALLS, HttpDoor, is_direct
+from usps_token_broker.app.http_door import CALLS, FIGURES_SECONDS, HttpDoor, is_direct
 from usps_token_broker.drivers.tcp_listener import Visitor
 from usps_token_broker.wire.operations import OPERATIONS
 from usps_token_broker.wire.replies import Reply
@@ -18,10 +19,24 @@ pytestmark = pytest.mark.anyio
 OPEN = {"/healthz", "/readyz", "/metrics"}
 
 
-async def ask(broker, target, method="GET", *, host=b"127.0.0.1:9842", body=b"", local=True):
+def door_of(broker, *, local=True):
+    return HttpDoor(broker.door, broker.inside.tally, local=local)
+
+
+async def ask(
+    broker,
+    target,
+    method="GET",
+    *,
+    host=b"127.0.0.1:9842",
+    body=b"",
+    local=True,
+    door=None,
+    accept=b"",
+):
     """What a visitor is answered."""
-    headers = {} if host is None else {b"host": host}
-    door = HttpDoor(broker.door, broker.inside.tally, local=local)
+    headers = {b"accept": accept} | ({} if host is None else {b"host": host})
+    door = door or door_of(broker, local=local)
     handled = door.handle(Request(method, target.encode(), headers, body), Visitor(1))
     return answer_of(handled if isinstance(handled, Reply) else await handled)
 
@@ -205,3 +220,38 @@ async def test_a_refusal_says_what_to_do():
     said = json.loads(answer.body)
     assert answer.headers["content-type"] == "application/problem+json"
     assert "http://127.0.0.1:9842/metrics" in said["fix"]
+
+
+async def test_figures_are_made_once_a_second_however_many_ask():
+    """With many slots they take long to make, and workers would wait meanwhile."""
+    async with open_interface() as broker:
+        await broker.token()
+        door = door_of(broker)
+        first = await ask(broker, "/metrics", door=door)
+        at_once = await ask(broker, "/metrics", door=door)
+        await anyio.sleep(FIGURES_SECONDS)
+        later = await ask(broker, "/metrics", door=door)
+    assert first.body == at_once.body
+    assert b'operation="readMetrics",status="200"} 2.0' in later.body
+
+
+async def test_each_format_has_its_own_figures():
+    """Whoever came before."""
+    async with open_interface() as broker:
+        door = door_of(broker)
+        plain = await ask(broker, "/metrics", door=door)
+        accept = b"application/openmetrics-text;version=1.0.0"
+        open_metrics = await ask(broker, "/metrics", door=door, accept=accept)
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
+
+
+async def test_figures_of_the_configuration_before_are_not_told_again():
+    """Not even for a second."""
+    async with open_interface() as broker:
+        door = door_of(broker)
+        await ask(broker, "/metrics", door=door)
+        broker.reload(app("other"))
+        assert (await broker.get("/v1/tokens/bearer?app=other")).status == 200
+        body = (await ask(broker, "/metrics", door=door)).body
+    assert b'app="default"' not in body

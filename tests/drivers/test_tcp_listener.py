@@ -1,5 +1,7 @@
 """Listening on a port: what is said when it cannot be had, and what one visitor may take."""
 
+import errno
+import os
 import socket
 import struct
 
@@ -10,7 +12,7 @@ from raw_http import DEADLINE_SECONDS, describe, get, let_in
 
 from usps_token_broker.app.http_door import LIMITS
 from usps_token_broker.drivers.server import Limits, Server
-from usps_token_broker.drivers.tcp_listener import ListenError, Visitor, identify, listen
+from usps_token_broker.drivers.tcp_listener import ListenError, Visitor, _refused, identify, listen
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 
@@ -193,3 +195,20 @@ async def test_another_address_is_served_meanwhile():
         with connect(served.port), connect(served.port):
             answer = await anyio.to_thread.run_sync(from_elsewhere, served.port)
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("number", "port", "fix"),
+    [
+        (errno.EACCES, 80, "set http.listen to a port from 1024 on"),
+        (errno.EPERM, 9843, "SocketBindAllow=tcp:9843"),
+        (errno.EACCES, 9843, "SocketBindAllow=tcp:9843"),
+        (errno.EAFNOSUPPORT, 9842, "this machine has no IPv6"),
+        (errno.EMFILE, 9842, "or take it out"),
+    ],
+)
+def test_each_way_to_be_refused_has_a_fix(number, port, fix):
+    """Those that not every machine can be brought to."""
+    error = _refused(OSError(number, os.strerror(number)), "::1", port, "http.listen")
+    assert str(error).startswith(f"http.listen: cannot listen on [::1]:{port}: ")
+    assert fix in str(error)

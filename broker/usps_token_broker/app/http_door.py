@@ -7,17 +7,17 @@ by hand: what the sockets serve is not served here because it is served there.
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Awaitable, Mapping
+from typing import Final, NamedTuple
 
 from usps_token_broker.app import problems, queries
 from usps_token_broker.app.calls import Call, Handled
-from usps_token_broker.app.front import Door
+from usps_token_broker.app.front import Door, Front
 from usps_token_broker.app.tally import NO_OPERATION, Tally
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.server import Limits
 from usps_token_broker.drivers.tcp_listener import Visitor
-from usps_token_broker.wire.operations import OPERATIONS, Operation
+from usps_token_broker.wire.operations import OPEN_METRICS, OPERATIONS, Operation
 from usps_token_broker.wire.problems import BadRequestError
 from usps_token_broker.wire.replies import Reply
 from usps_token_broker.wire.requests import Request
@@ -45,6 +45,9 @@ keeps its connection."""
 DESCRIPTORS: Final = LIMITS.connections + LIMITS.lingering_refusals + 1
 """What the door may hold open at once, its listener counted."""
 
+FIGURES_SECONDS: Final = 1.0
+"""How old figures may be that are told once more; Prometheus comes every few seconds."""
+
 _LONGEST_SHOWN: Final = 80
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:]*))(?::[0-9]*)?")
 
@@ -53,6 +56,15 @@ _BY_PATH: Final[Mapping[str, Mapping[str, Operation]]] = {
     for operation in OPERATIONS
     if operation.name in CALLS
 }
+
+
+class Figures(NamedTuple):
+    """A reply to who asked for figures, to be given to others as well."""
+
+    front: Front
+    made_at: float
+    """Boot clock."""
+    reply: Reply
 
 
 class HttpDoor:
@@ -67,6 +79,8 @@ class HttpDoor:
         self._door = door
         self._tally = tally
         self._local = local
+        self._figures: dict[bool, Figures] = {}
+        """By whether they are OpenMetrics."""
 
     def let_in(self, visitor: Visitor) -> None:
         """Nobody is refused: what is served here is for everybody who gets here."""
@@ -92,9 +106,26 @@ class HttpDoor:
             name = operation.name
             front = self._door.front
             query = queries.read(request.query, operation.query)
-            return name, front.looks[name](Call(request, front.onlooker, query))
+            call = Call(request, front.onlooker, query)
+            if name == "readMetrics":
+                return name, self._scrape(front, call)
+            return name, front.looks[name](call)
         except BadRequestError as wrong:
             return name, wrong.reply
+
+    async def _scrape(self, front: Front, call: Call) -> Reply:
+        """The figures, made once a second at most, however many ask.
+
+        With many slots they take long to make, and workers would wait meanwhile.
+        """
+        accepted = call.request.headers.get(b"accept", b"").decode("latin-1").lower()
+        key, now = OPEN_METRICS in accepted, front.clock().boot
+        kept = self._figures.get(key)
+        if kept is None or kept.front is not front or now - kept.made_at >= FIGURES_SECONDS:
+            made = front.looks["readMetrics"](call)
+            assert isinstance(made, Awaitable)  # noqa: S101 - for the type checker
+            kept = self._figures[key] = Figures(front, now, await made)
+        return kept.reply
 
 
 def _nothing_here(path: str) -> Reply:
