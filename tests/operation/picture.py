@@ -117,11 +117,11 @@ def called(legend: str, labels: dict[str, Any]) -> str:
 # -- drawing --------------------------------------------------------------------------------------
 
 
-def picture(panels: Sequence[tuple[Panel, list[Series]]], caption: str) -> str:
+def picture(panels: Sequence[tuple[Panel, list[Series]]], caption: Sequence[str]) -> str:
     """The whole dashboard."""
     times = [at for _, found in panels for _, points in found for at, _ in points]
     span = (min(times), max(times))
-    height = ROW * max(p.place[1] + p.place[3] for p, _ in panels) + 34
+    height = ROW * max(p.place[1] + p.place[3] for p, _ in panels) + 50
     width = 24 * COLUMN
     return "\n".join(
         [
@@ -131,7 +131,10 @@ def picture(panels: Sequence[tuple[Panel, list[Series]]], caption: str) -> str:
             ),
             f'<rect width="{width}" height="{height}" fill="#f6f8fa"/>',
             *(drawn(panel, found, span) for panel, found in panels),
-            f'<text x="{GAP}" y="{height - 12}" fill="#57606a">{escape(caption)}</text>',
+            *(
+                f'<text x="{GAP}" y="{height - 30 + 18 * row}" fill="#57606a">{escape(line)}</text>'
+                for row, line in enumerate(caption)
+            ),
             "</svg>\n",
         ]
     )
@@ -204,7 +207,7 @@ def curves(
     """Lines over a scale that begins at nothing."""
     found = [(name, [p for p in points if p[1] == p[1]]) for name, points in found]  # no NaN
     most = max((v for _, points in found for _, v in points), default=1.0) * 1.15 or 1.0
-    left, top, right, bottom = 56, 30, width - 12, height - 48
+    left, top, right, bottom = 66, 30, width - 20, height - 64
     if panel.unit == "percentunit":
         most = max(most, 1.0)
     out = [
@@ -216,44 +219,66 @@ def curves(
     ]
     for part in range(5):
         along = left + (right - left) * part / 4
-        at = told((span[1] - span[0]) * part / 4, "s")
+        at = minutes((span[1] - span[0]) * part / 4)
         out.append(
             f'<text x="{along:.0f}" y="{bottom + 15}" font-size="10" fill="#57606a" '
             f'text-anchor="middle">{at}</text>'
         )
     named = []
     for (name, points), colour in zip(found, LINES * 4, strict=False):
-        path = " ".join(
-            f"{left + (right - left) * (at - span[0]) / (span[1] - span[0]):.1f},"
-            f"{bottom - (bottom - top) * value / most:.1f}"
-            for at, value in points
-        )
         named.append((name, colour))
-        out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        for piece in unbroken(points, span):
+            path = " ".join(
+                f"{left + (right - left) * (at - span[0]) / (span[1] - span[0]):.1f},"
+                f"{bottom - (bottom - top) * value / most:.1f}"
+                for at, value in piece
+            )
+            out.append(
+                f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+            )
     return "".join(out) + legend(named, width, height)
 
 
+def unbroken(
+    points: list[tuple[float, float]], span: tuple[float, float]
+) -> Iterator[list[tuple[float, float]]]:
+    """The pieces of a line: where there was nothing to tell, nothing is drawn."""
+    piece: list[tuple[float, float]] = []
+    for point in points:
+        if piece and point[0] - piece[-1][0] > 1.5 * (span[1] - span[0]) / STEPS:
+            yield piece
+            piece = []
+        piece.append(point)
+    yield piece
+
+
 def legend(named: Sequence[tuple[str, str]], width: float, height: float) -> str:
-    """Names in their colours, as many as there is room for."""
-    out, along = [], 12.0
+    """Names in their colours, on two lines at the most."""
+    out, along, down = [], 12.0, height - 24
     for name, colour in named:
-        room = 6.4 * len(name) + 26
+        room = 6.0 * len(name) + 26
+        if along + room > width and down < height - 10:
+            along, down = 12.0, height - 8
         if along + room > width:
-            out.append(f'<text x="{along:.0f}" y="{height - 10}">…</text>')
             break
         out.append(
-            f'<rect x="{along:.0f}" y="{height - 19}" width="10" height="10" fill="{colour}"/>'
-            f'<text x="{along + 14:.0f}" y="{height - 10}">{escape(name)}</text>'
+            f'<rect x="{along:.0f}" y="{down - 9}" width="10" height="10" fill="{colour}"/>'
+            f'<text x="{along + 14:.0f}" y="{down}" font-size="11">{escape(name)}</text>'
         )
         along += room
     return "".join(out)
+
+
+def minutes(seconds: float) -> str:
+    """As a clock shows them."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
 
 
 def told(value: float, unit: str) -> str:
     """A value with its unit."""
     match unit:
         case "s" if value >= 60:
-            return f"{int(value) // 60}:{int(value) % 60:02} min"
+            return f"{minutes(value)} min"
         case "s":
             return f"{value:.3g} s"
         case "percentunit":
@@ -264,6 +289,21 @@ def told(value: float, unit: str) -> str:
             return f"{value:.3g}"
 
 
+def captioned(length: float, count: int) -> list[str]:
+    """What it is a picture of, in two lines."""
+    since, until_at = (minutes(length * 60 * part) for part in OUTAGE)
+    drawn_from = (
+        "Drawn by a script from what a real Prometheus answered to the dashboard's own queries; "
+        "this is no screenshot of Grafana."
+    )
+    played = (
+        f"{length:g} minutes with a simulated USPS that was down from {since} to {until_at}, and "
+        f"{count} workers. Tokens of {LIFE_SECONDS // 60} min: thresholds in time are for those "
+        "of 8 h, so the shortest time left is red."
+    )
+    return [drawn_from, played]
+
+
 def main() -> None:
     """Run, ask, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -271,12 +311,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8, help="default 8")
     parser.add_argument("--picture", type=Path, required=True, help="where to write it, as SVG")
     asked = parser.parse_args()
-    outage = [f"{asked.minutes * part:.1f}" for part in OUTAGE]
-    caption = (
-        "Drawn by a script from what a real Prometheus answered to the dashboard's own queries; no "
-        f"screenshot of Grafana. Simulated USPS, tokens of {LIFE_SECONDS // 60} min, "
-        f"{asked.workers} workers; USPS down from minute {outage[0]} to {outage[1]}."
-    )
+    caption = captioned(asked.minutes, asked.workers)
     asked.picture.write_text(picture(story(asked.minutes, asked.workers), caption), "utf-8")
 
 

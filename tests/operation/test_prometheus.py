@@ -151,3 +151,11 @@ def test_panels_fill_the_grid_and_do_not_overlap():
     assert len(taken) == len(set(taken))
     assert {x for x, _ in taken} == set(range(24))
     assert len(taken) == 24 * (max(y for _, y in taken) + 1)
+
+
+def test_the_picture_says_what_it_is():
+    """It is drawn of the panels that the dashboard has, and does not pass for a Grafana."""
+    drawn = Path(__file__).with_name("dashboard.svg").read_text("utf-8")
+    assert "this is no screenshot of Grafana" in drawn
+    titles = set(re.findall(r'font-weight="bold">([^<]+)</text>', drawn))
+    assert titles == {panel.title for panel in dashboard_panels.PANELS}
