@@ -8,7 +8,7 @@ from interface import answer_of, app, open_interface
 from virtual import DOWN
 
 from usps_token_broker.app import figures  # noqa: F401 - else the first scrape imports it, in a thread
-from usps_token_broker.app.http_door import CALLS, FIGURES_SECONDS, HttpDoor, is_direct
+from usps_token_broker.app.http_door import CALLS, KEPT_AT_MOST, KEPT_SECONDS, HttpDoor, is_direct
 from usps_token_broker.drivers.tcp_listener import Visitor
 from usps_token_broker.wire.operations import OPERATIONS
 from usps_token_broker.wire.replies import Reply
@@ -229,7 +229,7 @@ async def test_figures_are_made_once_a_second_however_many_ask():
         door = door_of(broker)
         first = await ask(broker, "/metrics", door=door)
         at_once = await ask(broker, "/metrics", door=door)
-        await anyio.sleep(FIGURES_SECONDS)
+        await anyio.sleep(KEPT_SECONDS)
         later = await ask(broker, "/metrics", door=door)
     assert first.body == at_once.body
     assert b'operation="readMetrics",status="200"} 2.0' in later.body
@@ -255,3 +255,40 @@ async def test_figures_of_the_configuration_before_are_not_told_again():
         assert (await broker.get("/v1/tokens/bearer?app=other")).status == 200
         body = (await ask(broker, "/metrics", door=door)).body
     assert b'app="default"' not in body
+
+
+async def test_readiness_is_looked_at_once_a_second_however_many_ask():
+    """For the same reason; and another question has an answer of its own."""
+    async with open_interface() as broker:
+        door = door_of(broker)
+        assert (await ask(broker, "/readyz", door=door)).status == 503
+        await broker.token()
+        assert (await ask(broker, "/readyz", door=door)).status == 503
+        assert (await ask(broker, "/readyz?slot=bearer", door=door)).status == 200
+        await anyio.sleep(KEPT_SECONDS)
+        assert (await ask(broker, "/readyz", door=door)).status == 200
+
+
+async def test_who_asks_many_different_things_is_told_to_come_again():
+    """And keeps no other monitor from its answer for longer than a second, nor from /healthz."""
+    async with open_interface() as broker:
+        await broker.token()
+        door = door_of(broker)
+        for number in range(KEPT_AT_MOST):
+            assert (await ask(broker, f"/readyz?min_valid={number}", door=door)).status == 200
+        refused = await ask(broker, "/readyz", door=door)
+        assert (refused.status, refused.code) == (429, "too_many_requests")
+        assert refused.headers["retry-after"] == "1"
+        assert (await ask(broker, "/healthz", door=door)).status == 200
+        await anyio.sleep(KEPT_SECONDS)
+        assert (await ask(broker, "/readyz", door=door)).status == 200
+
+
+async def test_those_who_ask_for_figures_in_the_same_instant_share_them():
+    """They are made by the first whose turn comes."""
+    async with open_interface() as broker:
+        door = door_of(broker)
+        request = Request("GET", b"/metrics", {b"host": b"localhost"})
+        promises = [door.handle(request, Visitor(1)) for _ in range(8)]
+        replies = [await promise for promise in promises]
+    assert all(reply is replies[0] for reply in replies)

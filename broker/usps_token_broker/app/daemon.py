@@ -35,7 +35,7 @@ from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, S
 from usps_token_broker.core.outcomes import Failure
 from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.drivers import clock, journal, processes, tcp_listener
+from usps_token_broker.drivers import clock, journal, processes
 from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.server import Handler, Limits, Server
@@ -257,14 +257,7 @@ class Daemon:
         if listener is None or where is None:
             return None
         door = HttpDoor(self._door, self._tally, local=where.is_loopback)
-        return Server(
-            listener,
-            door.handle,
-            door.let_in,
-            http_door.LIMITS,
-            identify=tcp_listener.identify,
-            look_up_groups=_no_groups,
-        )
+        return http_door.make_server(listener, door)
 
     def _all_servers(self) -> list[Server[Peer] | Server[Visitor]]:
         return [*self._servers, *([self._http] if self._http else [])]
@@ -354,8 +347,3 @@ class Daemon:
                 extra=journal.event("admin_socket_lost"),
             )
         self._admin_lost = lost
-
-
-def _no_groups(visitor: Visitor) -> None:
-    """Over TCP nobody is in any, so nothing is looked up."""
-    visitor.groups = frozenset()

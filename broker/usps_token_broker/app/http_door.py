@@ -15,10 +15,10 @@ from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.front import Door, Front
 from usps_token_broker.app.tally import NO_OPERATION, Tally
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.drivers.server import Limits
-from usps_token_broker.drivers.tcp_listener import Visitor
+from usps_token_broker.drivers.server import Limits, Server
+from usps_token_broker.drivers.tcp_listener import Listener, Visitor, identify
 from usps_token_broker.wire.operations import OPEN_METRICS, OPERATIONS, Operation
-from usps_token_broker.wire.problems import BadRequestError
+from usps_token_broker.wire.problems import BadRequestError, problem, problem_reply
 from usps_token_broker.wire.replies import Reply
 from usps_token_broker.wire.requests import Request
 
@@ -45,8 +45,10 @@ keeps its connection."""
 DESCRIPTORS: Final = LIMITS.connections + LIMITS.lingering_refusals + 1
 """What the door may hold open at once, its listener counted."""
 
-FIGURES_SECONDS: Final = 1.0
-"""How old figures may be that are told once more; Prometheus comes every few seconds."""
+KEPT_SECONDS: Final = 1.0
+"""How old a reply may be that is given once more; monitors come every few seconds."""
+KEPT_AT_MOST: Final = 16
+"""Different questions that are answered in that time."""
 
 _LONGEST_SHOWN: Final = 80
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:]*))(?::[0-9]*)?")
@@ -58,13 +60,20 @@ _BY_PATH: Final[Mapping[str, Mapping[str, Operation]]] = {
 }
 
 
-class Figures(NamedTuple):
-    """A reply to who asked for figures, to be given to others as well."""
+class Kept(NamedTuple):
+    """A reply to be given to others who ask the same."""
 
     front: Front
     made_at: float
     """Boot clock."""
     reply: Reply
+
+
+class Question(NamedTuple):
+    """What tells one reply from another."""
+
+    target: bytes
+    open_metrics: bool
 
 
 class HttpDoor:
@@ -79,8 +88,7 @@ class HttpDoor:
         self._door = door
         self._tally = tally
         self._local = local
-        self._figures: dict[bool, Figures] = {}
-        """By whether they are OpenMetrics."""
+        self._kept: dict[Question, Kept] = {}
 
     def let_in(self, visitor: Visitor) -> None:
         """Nobody is refused: what is served here is for everybody who gets here."""
@@ -107,24 +115,45 @@ class HttpDoor:
             front = self._door.front
             query = queries.read(request.query, operation.query)
             call = Call(request, front.onlooker, query)
-            if name == "readMetrics":
-                return name, self._scrape(front, call)
-            return name, front.looks[name](call)
+            if name == "readHealth":
+                return name, front.looks[name](call)
+            return name, self._once(name, front, call)
         except BadRequestError as wrong:
             return name, wrong.reply
 
-    async def _scrape(self, front: Front, call: Call) -> Reply:
-        """The figures, made once a second at most, however many ask.
+    def _once(self, name: str, front: Front, call: Call) -> Handled:
+        """The reply, made once a second at most, however many ask.
 
-        With many slots they take long to make, and workers would wait meanwhile.
+        With many slots it takes milliseconds to make, and workers would wait meanwhile.
         """
+        now = front.clock().boot
         accepted = call.request.headers.get(b"accept", b"").decode("latin-1").lower()
-        key, now = OPEN_METRICS in accepted, front.clock().boot
-        kept = self._figures.get(key)
-        if kept is None or kept.front is not front or now - kept.made_at >= FIGURES_SECONDS:
+        question = Question(call.request.target, OPEN_METRICS in accepted)
+        self._kept = {
+            each: kept
+            for each, kept in self._kept.items()
+            if kept.front is front and now - kept.made_at < KEPT_SECONDS
+        }
+        kept = self._kept.get(question)
+        if kept is not None:
+            return kept.reply
+        if len(self._kept) >= KEPT_AT_MOST:
+            return _TOO_MANY
+        if name == "readMetrics":
+            return self._later(question, front, call)
+        handled = front.looks[name](call)
+        if isinstance(handled, Reply):
+            self._kept[question] = Kept(front, now, handled)
+        return handled
+
+    async def _later(self, question: Question, front: Front, call: Call) -> Reply:
+        """As `_once`, for figures: others who asked in the same instant may have had them made."""
+        kept = self._kept.get(question)
+        if kept is None or kept.front is not front:
             made = front.looks["readMetrics"](call)
             assert isinstance(made, Awaitable)  # noqa: S101 - for the type checker
-            kept = self._figures[key] = Figures(front, now, await made)
+            made_at = front.clock().boot
+            kept = self._kept[question] = Kept(front, made_at, await made)
         return kept.reply
 
 
@@ -135,6 +164,22 @@ def _nothing_here(path: str) -> Reply:
         "the Unix socket only, where the kernel says who asks",
         f"here there is: {', '.join(_BY_PATH)}; for all else use the socket (`curl --unix-socket`)",
     )
+
+
+def make_server(listener: Listener, door: HttpDoor) -> Server[Visitor]:
+    """What serves the door, once it is run."""
+    return Server(
+        listener,
+        door.handle,
+        door.let_in,
+        LIMITS,
+        identify=identify,
+        look_up_groups=_in_no_group,
+    )
+
+
+def _in_no_group(visitor: Visitor) -> None:
+    visitor.groups = frozenset()
 
 
 def is_direct(host: bytes) -> bool:
@@ -160,4 +205,12 @@ _OTHER_HOST: Final = problems.problem(
     "`localhost`: so no page in a browser on this machine can read this by a name of its own",
     "ask for the address that `http.listen` says, such as http://127.0.0.1:9842/metrics; a proxy "
     "in front of it must send that as Host",
+)
+_TOO_MANY: Final = problem_reply(
+    problem(
+        Code.TOO_MANY_REQUESTS,
+        f"more than {KEPT_AT_MOST} different questions were asked within {KEPT_SECONDS:g} s",
+        "ask the same again, or something else in a second",
+        retry_after=KEPT_SECONDS,
+    )
 )
