@@ -80,16 +80,40 @@ def test_wait_ready_waits_for_a_broker_to_appear(silent_broker):
     waiter.join(20)
 
 
-def test_wait_ready_says_why_in_the_broker_s_words(broker):
-    """At the deadline the trouble of the token is fetched and told."""
-    broker.not_ready = ["default/bearer"]
-    denial = problem(502, "credentials_refused")
+def explained(broker, **codes):
+    """A broker that says what is not ready, and why."""
     ready = broker.answer
-    broker.always = lambda request: ready(request) if request.path == "/readyz" else denial
-    with pytest.raises(BrokerTimeout, match="the detail of credentials_refused") as caught:
+    denials = {f"/v1/tokens/{slot}": problem(503, code) for slot, code in codes.items()}
+    broker.always = lambda request: denials.get(request.path) or ready(request)
+
+
+def test_wait_ready_says_why_in_the_broker_s_words(broker):
+    """At the deadline the trouble of the token is told."""
+    broker.not_ready = ["default/bearer"]
+    explained(broker, bearer="upstream_unavailable")
+    with pytest.raises(BrokerTimeout, match="the detail of upstream_unavailable") as caught:
         TokenClient(broker.path).wait_ready(0.2)
     assert "not ready after 0.2 s" in str(caught.value)
     assert broker.requests[-1].query == {"app": "default", "wait": "0"}
+
+
+def test_wait_ready_raises_at_once_what_usps_refused(broker):
+    """Nobody mends credentials by waiting; the token named second counts as well."""
+    broker.not_ready = ["default/bearer", "shop/payment"]
+    explained(broker, bearer="upstream_unavailable", payment="payment_refused")
+    with pytest.raises(TokenDenied, match="the detail of payment_refused") as caught:
+        TokenClient(broker.path).wait_ready(600)
+    assert caught.value.permanent
+    assert len(broker.requests) == 3
+
+
+def test_wait_ready_asks_why_of_eight_at_most(broker):
+    """A host with hundreds of tokens is not asked of each of them twice a second."""
+    broker.not_ready = ["default/bearer"] * 300
+    explained(broker, bearer="upstream_unavailable")
+    with pytest.raises(BrokerTimeout):
+        TokenClient(broker.path).wait_ready(0.05)
+    assert len(broker.requests) == 1 + 8
 
 
 def test_wait_ready_names_the_token_when_there_is_no_more_to_say(broker):

@@ -25,6 +25,8 @@ _OK = 200
 _UNAVAILABLE = 503
 _CAUSE_SECONDS = 1.0
 """How much longer than asked a caller waits to be told why."""
+_MOST_CAUSES = 8
+"""Of how many tokens it is asked at a time: a host may have hundreds."""
 
 
 class Core:
@@ -121,26 +123,26 @@ class Core:
     ) -> Steps[None]:
         """Wait until all is ready. Raises BrokerTimeout with the last reason.
 
-        An error that only a person can mend is raised at once.
+        What only a person can mend, at the broker or at USPS, is raised at once.
         """
         now = self.terms.now
         deadline = now() + seconds
         pause = LONGEST_PAUSE_SECONDS / 8
-        reason, names = "", [""]
+        reason = ""
         while True:
             try:
                 names = yield from self.unready(slots, min_valid, deadline - now())
                 if not names:
                     return
-                reason = f"no good token for {', '.join(names)}"
+                cause = yield from self._cause(names)
+                reason = cause or f"no good token for {', '.join(names)}"
             except BrokerError as error:
                 if error.permanent:
                     raise
                 # What our own deadline cut short says less than what was heard before.
                 if not (reason and isinstance(error, BrokerTimeout)):
-                    reason, names = str(error), [""]
+                    reason = str(error)
             if now() + pause >= deadline:
-                reason = (yield from self._cause(names)) or reason
                 raise BrokerTimeout(
                     f"not ready after {seconds:g} s: {reason}",
                     fix="`usps-token status` shows every token and its last trouble",
@@ -149,17 +151,25 @@ class Core:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _cause(self, names: list[str]) -> Steps[str | None]:
-        """Why the first of these is not ready, in the broker's words."""
-        app, slash, slot = names[0].rpartition("/")
-        if not slash:
-            return None
-        path = f"/v1/tokens/{_http.quoted(slot)}"
-        query = {"app": app, "wait": 0}
-        try:
-            yield from self.ask(path, query, _document, seconds=_CAUSE_SECONDS)
-        except BrokerError as error:
-            return str(error)
-        return None
+        """Why the first of these is not ready that the broker has a word on.
+
+        Raises BrokerError when one of them needs a person.
+        """
+        limit = self.terms.now() + _CAUSE_SECONDS
+        told = None
+        for name in names[:_MOST_CAUSES]:
+            app, slash, slot = name.rpartition("/")
+            if not slash:
+                continue
+            path = f"/v1/tokens/{_http.quoted(slot)}"
+            query = {"app": app, "wait": 0}
+            try:
+                yield from self.ask(path, query, _document, seconds=limit - self.terms.now())
+            except BrokerError as error:
+                if error.permanent:
+                    raise
+                told = told or str(error)
+        return told
 
 
 def _document(answer: Answer) -> dict[str, Any]:
