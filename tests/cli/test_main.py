@@ -1,14 +1,20 @@
 """The command line as a whole: help, version, exit codes, and output that nobody takes."""
 
 import os
+import platform
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+from importlib.metadata import requires
+from importlib.metadata import version as metadata_version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+import usps_token_broker
 from usps_token_broker import version
 from usps_token_broker.cli import main
 
@@ -33,10 +39,26 @@ def test_every_command_has_help(command, name):
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
-def test_version(command):
-    """One line, for whoever reports a bug."""
+def test_version_begins_with_our_own(command):
+    """The first line is for programs; the others have what a report of trouble needs."""
     done = command("--version")
-    assert (done.returncode, done.stdout) == (0, f"usps-token-broker {version()}\n")
+    first, *facts = done.stdout.splitlines()
+    assert (done.returncode, first) == (0, f"usps-token-broker {version()}")
+    told = dict(line.split(maxsplit=1) for line in facts)
+    assert told["python"].startswith(platform.python_version())
+    assert told["kernel"].endswith(os.uname().release)
+    assert ssl.OPENSSL_VERSION.endswith(told["openssl"])
+    assert told["installed"] == str(Path(usps_token_broker.__file__).parent)
+    assert told["systemd"]
+
+
+def test_version_names_every_package_we_need(command):
+    """With the version that is there, which may not be the one of our own tests."""
+    out = command("--version").stdout
+    needed = [Requirement(text).name for text in requires("usps-token-broker")]
+    assert len(needed) > 5
+    for name in (*needed, "usps-token-client"):
+        assert f"{name} {metadata_version(name)}" in out
 
 
 @pytest.mark.parametrize(

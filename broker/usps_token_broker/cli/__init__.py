@@ -59,15 +59,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(EX_USAGE, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
 
 
-def _version() -> str:
-    from usps_token_broker import version  # noqa: PLC0415 - metadata costs 20 ms
-
-    return f"usps-token-broker {version()}"
-
-
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(_version())  # noqa: T201
+        from usps_token_broker.cli import version  # noqa: PLC0415 - ssl and metadata: 40 ms
+
+        for line in version.lines():
+            print(line)  # noqa: T201
         parser.exit(0)
 
 
@@ -79,7 +76,12 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        help="print the versions a report of trouble needs, and exit",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in _COMMANDS.items():
         module = _module(name) if name == command else None

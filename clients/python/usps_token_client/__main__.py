@@ -38,7 +38,7 @@ def _run(arguments: Arguments) -> str | None:
     if arguments.command == "help":
         return _help.HELP.rstrip("\n")
     if arguments.command == "version":
-        return f"usps-token-client {VERSION}"
+        return _version()
     from ._commands import Session  # noqa: PLC0415 - help and wrong usage need none of it
 
     session = Session(arguments)
@@ -51,6 +51,19 @@ def _run(arguments: Arguments) -> str | None:
         "exec": session.execute,
     }
     return commands[arguments.command]()
+
+
+def _version() -> str:
+    """Our version first, for programs; then what a report of trouble needs."""
+    system = os.uname()
+    return "\n".join(
+        (
+            f"usps-token-client {VERSION}",
+            f"python     {sys.version.partition(' ')[0]} {sys.executable}",
+            f"kernel     {system.sysname} {system.release} {system.machine}",
+            f"installed  {__file__.rpartition('/')[0]}",
+        )
+    )
 
 
 def _print(text: str | None) -> int:

@@ -51,6 +51,12 @@ def carry_out(order: Order) -> None:
         raise UnitsError(f"`{order}` failed: {said}\n{order.fix}", EX_UNAVAILABLE)
 
 
+def version_told() -> str | None:
+    """Its version and its distributor's, `252 (252.39-1~deb12u1)`; None without it. Blocks."""
+    told = _ask("systemctl", "--version").partition("\n")[0]
+    return told.removeprefix("systemd ") or None
+
+
 def there_is_one() -> bool:
     """Whether this host has the command at all."""
     return shutil.which("systemctl") is not None
