@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import signal
 import socket
 import ssl
@@ -16,9 +17,9 @@ from packaging.requirements import Requirement
 
 import usps_token_broker
 from usps_token_broker import version
-from usps_token_broker.cli import main
+from usps_token_broker.cli import _COMMANDS, main
 
-COMMANDS = ("run", "check", "status", "demo", "simulate", "install-units", "uninstall-units")
+COMMANDS = tuple(_COMMANDS)
 
 
 def test_help_names_every_command(command):
@@ -37,6 +38,23 @@ def test_every_command_has_help(command, name):
     assert f"usage: usps-token-broker {name}" in done.stdout
     assert len(done.stdout) > 200
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_gives_an_example_and_says_what_is_next(command, name):
+    """A reader who has never used it can type something, and knows where to go on."""
+    lines = command(name, "--help").stdout.splitlines()
+    example = lines[lines.index("examples:") + 1]
+    assert f"usps-token-broker {name}" in example
+    assert example.startswith("  ")
+    assert any(line.startswith("next: ") for line in lines)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_path_is_broken_in_the_help(command, name):
+    """They have dashes, and are there to be copied."""
+    for line in command(name, "--help").stdout.splitlines():
+        assert not re.search(r"[\w/]-$", line), line
 
 
 def test_version_begins_with_our_own(command):

@@ -11,6 +11,7 @@ import errno
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -34,7 +35,9 @@ start it:                    usps-token-broker check && usps-token-broker run
 as a systemd service:        usps-token-broker install-units
 take a token:                usps-token bearer
                              curl --unix-socket SOCKET http://localhost/v1/tokens/bearer
-`usps-token-broker COMMAND --help` says more of each."""
+`usps-token-broker COMMAND --help` says more of each; `man usps-token-broker` has all of it, and
+`man usps-token-broker.toml` the configuration. After `. <(usps-token-broker completion bash)` the
+shell completes commands and options."""
 
 _COMMANDS: Final = {
     "run": "be the broker: fetch, renew and serve tokens until told to end",
@@ -49,6 +52,7 @@ _COMMANDS: Final = {
     "uninstall-units": "take away the units that install-units wrote, and nothing else",
     "demo": "show it at work: simulator, broker and worker processes, no account needed",
     "simulate": "be a USPS that is not: the endpoints, quotas and faults, for tests",
+    "completion": "print what bash, zsh or fish needs to complete commands and options",
 }
 
 
@@ -57,6 +61,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(EX_USAGE, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
+
+
+class _Format(argparse.RawDescriptionHelpFormatter):
+    """Keeps paths and names whole: they have hyphens, and are there to be copied."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
 
 class _Version(argparse.Action):
@@ -74,7 +85,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="usps-token-broker",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Format,
     )
     parser.add_argument(
         "--version",
@@ -90,7 +101,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
             help=summary,
             description=(module.DESCRIPTION if module else summary),
             epilog=(getattr(module, "EPILOG", None) if module else None),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Format,
         )
         if module is not None:
             module.add_arguments(sub)

@@ -30,6 +30,11 @@ Read the configuration and the client secret and say what is wrong, with file, k
 it, and whether the calls an hour are enough for the tokens. Nothing is fetched, bound or written.
 Exit code 0: `run` would start with every token; 78: it would not start, or would leave a payment
 token out."""
+EPILOG = """\
+examples:
+  usps-token-broker check
+  usps-token-broker check --config broker.toml
+next: usps-token-broker run; or where one runs already: usps-token-broker reload"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

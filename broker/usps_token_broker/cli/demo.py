@@ -6,6 +6,11 @@ DESCRIPTION = """\
 Start the simulator, the broker and worker processes with short-lived tokens, and show what USPS
 gets to see: calls of workers, failed calls, renewals, one early revocation. Ends by itself in under
 a minute; exit code 0 only if what the broker promises held."""
+EPILOG = """\
+examples:
+  usps-token-broker demo
+  usps-token-broker demo --workers 200 --plain
+next: usps-token-broker simulate, for tests of your own; usps-token-broker install-units"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,9 +13,11 @@ allows; callers wait meanwhile. To go on with a token until the next one is ther
 Exit code 0: dropped; 69: no broker here, or no such token; 77: only root and the broker's own user
 may."""
 EPILOG = """\
-usps-token-broker forget bearer
-usps-token-broker forget --app shop-two     every token of that app
-usps-token-broker forget --all              every token there is"""
+examples:
+  usps-token-broker forget bearer
+  usps-token-broker forget --app shop-two     every token of that app
+  usps-token-broker forget --all              every token there is
+next: usps-token-broker status --follow shows the others come"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

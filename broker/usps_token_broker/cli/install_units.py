@@ -15,9 +15,11 @@ commented out. A later run replaces what nobody has changed; anything else is no
 Exit code 0: done, or nothing to do; 69: systemd is not there or would not; 73: a directory or file
 cannot be had; 77: only root may; 78: a file is somebody's own, and nothing was changed."""
 EPILOG = """\
-usps-token-broker install-units --dry-run     what it would do
-usps-token-broker install-units --now         do it, enable and start
-usps-token-broker install-units --root /mnt/image --program /opt/utb/bin/usps-token-broker"""
+examples:
+  usps-token-broker install-units --dry-run     what it would do
+  usps-token-broker install-units --now         do it, enable and start
+  usps-token-broker install-units --root /mnt/image --program /opt/utb/bin/usps-token-broker
+next: fill in /etc/usps-token-broker/broker.toml, usps-token-broker check"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

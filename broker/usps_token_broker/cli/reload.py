@@ -18,8 +18,11 @@ client secret is proved by one call. No token that is still good for the same qu
 Exit code 0: in force; 69: no broker here; 77: only root and the broker's own user may; 78: refused,
 nothing changed, or a payment file was left out, or USPS refused a changed secret."""
 EPILOG = """\
+examples:
+  usps-token-broker reload
 kill -HUP does the same, and the result is in the broker's log alone.
-socket and state_dir are those of the process: they take a restart."""
+socket, state_dir and limits are those of the process: they take a restart.
+next: usps-token-broker status"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,10 @@ against the budget and leaves the last two attempts of a token to its planned re
 Exit code 0: renewed; 69: no broker here, or no such token; 75: not now, it says why and when;
 77: only root and the broker's own user may; 78: USPS refused, a person must act."""
 EPILOG = """\
-usps-token-broker renew bearer
-usps-token-broker renew payment --app shop-two"""
+examples:
+  usps-token-broker renew bearer
+  usps-token-broker renew payment --app shop-two
+next: usps-token-broker status"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -40,9 +40,11 @@ Exit code 0: told to end; 70: a bug, or no memory left; 73: no socket, port or s
 others have them; 75: somebody took the socket away; 78: wrong configuration, or a secret that cannot
 be read."""
 EPILOG = """\
-With a file:          usps-token-broker run --config broker.toml
-From the environment: USPS_CLIENT_ID=… USPS_CLIENT_SECRET_FILE=secret usps-token-broker run
-Under systemd it takes the socket named `broker`, and tells readiness, status and watchdog."""
+examples:
+  usps-token-broker run --config broker.toml
+  USPS_CLIENT_ID=… USPS_CLIENT_SECRET_FILE=secret usps-token-broker run     without a file
+Under systemd it takes the socket named `broker`, and tells readiness, status and watchdog.
+next: usps-token-broker status, and usps-token bearer for a token"""
 
 log = logging.getLogger(journal.LOGGER)
 _ENDED: Final = journal.event("ended")

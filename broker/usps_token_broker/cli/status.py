@@ -23,6 +23,12 @@ Exit code 0: all required tokens are ready; 75: not all; 69: no broker here; 77:
 you.
 With --follow it goes on with a line for each change until Ctrl-C (130); 75: the broker has ended,
 or the connection is lost."""
+EPILOG = """\
+examples:
+  usps-token-broker status
+  usps-token-broker status --follow
+  usps-token-broker status --json | jq -r '.apps[].slots[] | [.slot, .phase] | @tsv'
+next: what a trouble's fix says; usps-token-broker renew after a person has mended it"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,10 @@ or changed.
 Exit code 0: done, or nothing to do; 69: systemd would not; 73: a directory cannot be had; 77: only
 root may; 78: a file is somebody's own and was left, the rest is gone."""
 EPILOG = """\
-usps-token-broker uninstall-units --dry-run    what it would do"""
+examples:
+  usps-token-broker uninstall-units --dry-run    what it would do
+  usps-token-broker uninstall-units
+next: pip uninstall usps-token-broker; configuration and state are yours to remove"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

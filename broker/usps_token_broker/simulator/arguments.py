@@ -17,6 +17,11 @@ from usps_token_broker.simulator.names import (
 )
 
 _EPILOG: Final = """\
+examples:
+  usps-token-broker simulate
+  usps-token-broker simulate --port 8080 --life 60 --fault rate_limited=30@tokenx2
+next: it says what to give to usps-token-broker run, and what to call with curl
+
 faults are written NAME[=VALUE][@ENDPOINT][xCOUNT][/SECONDSs], where ENDPOINT is one of
 {endpoints}, all. There are:
 {table}
@@ -32,7 +37,6 @@ def add_simulate_arguments(parser: argparse.ArgumentParser) -> None:
         "their real shapes, with quotas, and with faults on command. It needs no account, and\n"
         "runs until it is interrupted."
     )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG.format(endpoints=", ".join(Api), table=_escaped(table_text()))
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")

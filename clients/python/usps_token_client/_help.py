@@ -9,7 +9,8 @@ usps-token: takes USPS tokens from the usps-token-broker on this host.
   usps-token payment [NAME]            print the payment authorization token
   usps-token headers [--payment [NAME]]
                                        print request headers, one a line
-  usps-token wait [--slot SLOT ...]    wait until the broker has good tokens
+  usps-token wait [--slot SLOT ...]    wait until the broker has good tokens; ends at once
+                                       with what only a person can mend
   usps-token status                    show every token and what is wrong with it
   usps-token exec [--payment [NAME]] -- CMD [ARG ...]
                                        run CMD with USPS_BEARER_TOKEN (and

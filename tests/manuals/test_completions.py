@@ -1,0 +1,181 @@
+"""What bash, zsh and fish offer at the end of a line, asked of the real shells."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_lines import broker, client
+from shipped_files import BROKER, CLIENT
+
+from usps_token_broker.cli.completion import SHELLS
+
+FOLDER = Path(__file__).parent
+BASH = """\
+source "$1"
+read -ra COMP_WORDS <<<"${2//=/ = }"
+[[ $2 != *[\\ =] ]] || COMP_WORDS+=("")
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+$(complete -p "${COMP_WORDS[0]}" | sed 's/.* -F \\([^ ]*\\) .*/\\1/')
+((${#COMPREPLY[@]} == 0)) || printf '%s\\n' "${COMPREPLY[@]}"
+"""
+"""As bash splits it: --option=value is three words."""
+FISH = "source $argv[1]; complete -C $argv[2]"
+STATUS = {
+    "apps": [
+        {"app": "default", "slots": [{"slot": "bearer"}, {"slot": "payment"}]},
+        {"app": "shop-two", "slots": [{"slot": "payment-paris"}, {"slot": "$(touch pwned)"}]},
+    ]
+}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A directory with files, and a broker's programs that know of several tokens."""
+    (tmp_path / "broker.toml").touch()
+    (tmp_path / "brokers").mkdir()
+    for name, indent in (("usps-token-broker", 2), ("usps-token", None)):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(
+            '#!/bin/sh\n[ "$*" = "status --json" ] || exit 64\n'
+            f"cat <<'END'\n{json.dumps(STATUS, indent=indent)}\nEND\n"
+        )
+        program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture(params=SHELLS)
+def offered(request, home):
+    """What a shell offers for a line, without descriptions."""
+    shell = request.param
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+
+    def ask(line):
+        program = line.split()[0]
+        share = BROKER if program == "usps-token-broker" else CLIENT
+        file = share.parent / SHELLS[shell].format(program)
+        words = {
+            "bash": ["bash", "--norc", "--noprofile", "-c", BASH, "-", str(file), line],
+            "fish": ["fish", "--no-config", "-c", FISH, str(file), line],
+            "zsh": ["zsh", "-f", str(FOLDER / "capture.zsh"), str(file.parent), line],
+        }[shell]
+        captured = home / "captured"
+        done = subprocess.run(
+            words,
+            cwd=home,
+            env={
+                "PATH": f"{home}/bin:{os.environ['PATH']}",
+                "HOME": str(home),
+                "CAPTURED": str(captured),
+                "TERM": "dumb",
+                "LANG": "C.UTF-8",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        text = captured.read_text() if shell == "zsh" else done.stdout
+        if shell != "zsh":
+            assert not done.stderr
+        found = {word.split("\t")[0].rstrip("/") for word in text.splitlines()}
+        # fish repeats what stands before the sign; zsh offers options where nothing else can stand.
+        found = {word.rpartition("=")[2] for word in found} - {""}
+        wanted = line.rpartition(" ")[2].startswith("-")
+        return {word for word in found if wanted or not word.startswith("-")}
+
+    return ask
+
+
+PROGRAMS = (broker(), client())
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_every_command_is_offered(offered, program):
+    """And nothing else, where a command stands."""
+    assert offered(f"{program.name} ") == {command.name for command in program.commands}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_a_beginning_narrows_it(offered, program):
+    """By prefix."""
+    assert offered(f"{program.name} st") == {"status"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_every_option_of_a_command_is_offered(offered, program):
+    """For each command its own."""
+    for command in program.commands:
+        names = {n for option in command.options for n in option.names if n.startswith("--")}
+        assert offered(f"{program.name} {command.name} --") == names, command.name
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_the_options_of_the_program_are_offered(offered, program):
+    """Before any command."""
+    names = {n for option in program.options for n in option.names if n.startswith("--")}
+    assert names >= {"--help", "--version"}
+    assert offered(f"{program.name} --") == names
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("usps-token-broker run --config br", {"broker.toml", "brokers"}),
+        ("usps-token-broker run --config=br", {"broker.toml", "brokers"}),
+        ("usps-token-broker install-units --root br", {"brokers"}),
+        ("usps-token-broker renew ", {"bearer", "payment", "payment-paris"}),
+        ("usps-token-broker renew --wait 5 pay", {"payment", "payment-paris"}),
+        ("usps-token-broker renew bearer ", set()),
+        ("usps-token-broker forget --app ", {"default", "shop-two"}),
+        ("usps-token-broker forget --app sh", {"shop-two"}),
+        ("usps-token-broker renew --wait ", set()),
+        ("usps-token-broker completion ", {"bash", "zsh", "fish"}),
+        ("usps-token-broker completion bash usps-token-", {"usps-token-broker"}),
+        ("usps-token-broker simulate --fault un", {"unauthorized", "unavailable"}),
+        ("usps-token-broker status --socket run --fo", {"--follow"}),
+        ("usps-token --app x be", {"bearer"}),
+        ("usps-token bearer ", set()),
+        ("usps-token bearer --app=sh", {"shop-two"}),
+        ("usps-token payment ", {"default", "paris"}),
+        ("usps-token headers --payment ", {"default", "paris"}),
+        ("usps-token headers --payment p", {"paris"}),
+        ("usps-token wait --slot ", {"bearer", "payment", "payment-paris"}),
+        ("usps-token wait --slot bearer pay", {"payment", "payment-paris"}),
+        ("usps-token wait --slot bearer --ti", {"--timeout"}),
+        ("usps-token exec -- usps-token-b", {"usps-token-broker"}),
+        ("usps-token exec usps-token-b", {"usps-token-broker"}),
+        ("usps-token exec --payment=paris -- cat broker.t", {"broker.toml"}),
+        ("usps-token exec cat broker.t", {"broker.toml"}),
+    ],
+)
+def test_values_are_offered(offered, line, values):
+    """Files, names of tokens and applications that the broker knows, and words of ours."""
+    assert offered(line) == values
+
+
+def test_without_a_broker_the_usual_tokens_are_offered(offered, home):
+    """And no word of complaint gets onto the line that somebody types."""
+    for program in (home / "bin").iterdir():
+        program.write_text("#!/bin/sh\necho no broker here >&2\nexit 69\n")
+    assert offered("usps-token-broker renew ") == {"bearer", "payment"}
+    assert offered("usps-token wait --slot ") == {"bearer", "payment"}
+    assert offered("usps-token bearer --app ") == set()
+
+
+def test_a_broker_that_hangs_costs_a_second(offered, home):
+    """Somebody waits at a prompt."""
+    (home / "bin" / "usps-token-broker").write_text("#!/bin/sh\nexec sleep 600\n")
+    assert offered("usps-token-broker renew ") == {"bearer", "payment"}
+
+
+def test_a_name_is_never_run(offered, home):
+    """A shell expands what it is offered; names with such characters are left out."""
+    assert "payment-paris" in offered("usps-token-broker renew ")
+    assert not (home / "pwned").exists()
