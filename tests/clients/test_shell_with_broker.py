@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from processes import DEADLINE_SECONDS, Home, Usps
-from token_programs import SHELLS, command, missing, run
+from token_programs import PROGRAMS, SHELLS, command, missing, run
 
 ADDRESS = "/addresses/v3/address?streetAddress=475+LENFANT+PLZ+SW&city=WASHINGTON&state=DC"
 
@@ -14,6 +14,14 @@ ADDRESS = "/addresses/v3/address?streetAddress=475+LENFANT+PLZ+SW&city=WASHINGTO
 @pytest.fixture(params=SHELLS)
 def shell(request):
     """A shell that this machine has."""
+    if missing(request.param):
+        pytest.skip(f"there is no {missing(request.param)}")
+    return request.param
+
+
+@pytest.fixture(params=PROGRAMS)
+def program(request):
+    """`usps-token` in Python, and in a shell that this machine has."""
     if missing(request.param):
         pytest.skip(f"there is no {missing(request.param)}")
     return request.param
@@ -125,3 +133,28 @@ def test_a_refusal_of_usps_is_told_with_what_to_do(shell, usps, home):
     assert (done.status, done.out) == (78, "")
     assert "[credentials_refused]" in done.err
     assert "Consumer Secret" in done.err
+
+
+def test_waiting_ends_at_once_with_what_a_person_must_mend(program, usps, home):
+    """78 with the fix, long before the ten minutes it was given; the broker is ready to go on."""
+    home.write_secret("wrong")
+    with home.broker():
+        arguments = ["wait", "--timeout", "600"]
+        done = run(program, arguments, {"USPS_TOKEN_SOCKET": str(home.socket)})
+    assert (done.status, done.out) == (78, "")
+    assert "[credentials_refused]" in done.err
+    assert "Consumer Secret" in done.err
+
+
+def test_what_was_mended_is_waited_for(program, usps, home):
+    """A refusal of the secret before is none of the one that USPS is being asked about."""
+    home.write_secret("wrong")
+    arguments = ["wait", "--slot", "bearer", "--timeout", "60"]
+    environment = {"USPS_TOKEN_SOCKET": str(home.socket)}
+    with home.broker():
+        assert run(program, arguments, environment).status == 78
+    home.write_secret("demo-client-secret")
+    usps.ask("POST", "/sim/faults", {"name": "delay", "value": 1, "endpoint": "token"})
+    with home.broker():
+        done = run(program, arguments, environment)
+    assert (done.status, done.out, done.err) == (0, "", "")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OK = 200
 _UNAVAILABLE = 503
 _CAUSE_SECONDS = 1.0
-"""How much longer than asked a caller waits to be told why."""
+"""How much longer than the broker may wait a caller waits to be told why."""
 _MOST_CAUSES = 8
 """Of how many tokens it is asked at a time: a host may have hundreds."""
 
@@ -134,7 +134,7 @@ class Core:
                 names = yield from self.unready(slots, min_valid, deadline - now())
                 if not names:
                     return
-                cause = yield from self._cause(names)
+                cause = yield from self._cause(names, deadline)
                 reason = cause or f"no good token for {', '.join(names)}"
             except BrokerError as error:
                 if error.permanent:
@@ -150,21 +150,23 @@ class Core:
             yield Pause(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _cause(self, names: list[str]) -> Steps[str | None]:
+    def _cause(self, names: list[str], deadline: float) -> Steps[str | None]:
         """Why the first of these is not ready that the broker has a word on.
 
-        Raises BrokerError when one of them needs a person.
+        The broker waits for what USPS is being asked: before that only the last refusal could be
+        told, and a person may just have mended what it was about. Raises BrokerError when one of
+        them needs a person.
         """
-        limit = self.terms.now() + _CAUSE_SECONDS
         told = None
         for name in names[:_MOST_CAUSES]:
             app, slash, slot = name.rpartition("/")
             if not slash:
                 continue
+            wait = max(0.0, self.terms.wait_within(deadline - self.terms.now()))
             path = f"/v1/tokens/{_http.quoted(slot)}"
-            query = {"app": app, "wait": 0}
+            query = {"app": app, "wait": f"{wait:g}"}
             try:
-                yield from self.ask(path, query, _document, seconds=limit - self.terms.now())
+                yield from self.ask(path, query, _document, seconds=wait + _CAUSE_SECONDS)
             except BrokerError as error:
                 if error.permanent:
                     raise
