@@ -19,7 +19,7 @@ def text(program: Program) -> str:
         "",
         f"{me}() {{",
         "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}",
-        "  local command='' last='' word",
+        "  local command='' last='' word IFS=$' \\t\\n'",
         "  local -i at words=0 skip=0",
         "  COMPREPLY=()",
         "  # bash makes three words of --option=value.",

@@ -11,6 +11,7 @@ from command_lines import broker, client
 from shipped_files import BROKER, CLIENT
 
 from usps_token_broker.cli.completion import SHELLS
+from usps_token_broker.wire.messages import AppMessage, SlotMessage
 
 FOLDER = Path(__file__).parent
 BASH = """\
@@ -96,6 +97,12 @@ def offered(request, home):
 PROGRAMS = (broker(), client())
 
 
+def test_the_names_are_where_the_broker_puts_them():
+    """In its status, under these keys."""
+    assert {"app", "slots"} <= set(AppMessage.__struct_fields__)
+    assert "slot" in SlotMessage.__struct_fields__
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_every_command_is_offered(offered, program):
     """And nothing else, where a command stands."""
@@ -173,6 +180,44 @@ def test_a_broker_that_hangs_costs_a_second(offered, home):
     """Somebody waits at a prompt."""
     (home / "bin" / "usps-token-broker").write_text("#!/bin/sh\nexec sleep 600\n")
     assert offered("usps-token-broker renew ") == {"bearer", "payment"}
+
+
+def test_the_files_are_for_any_locale():
+    """A shell that knows no UTF-8 reads them, too."""
+    for share in (BROKER, CLIENT):
+        for path in (p for p in share.rglob("*") if p.is_file()):
+            assert path.read_bytes().isascii(), path
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="there is no shellcheck")
+@pytest.mark.parametrize("share", [BROKER, CLIENT], ids=lambda share: share.parent.name)
+def test_shellcheck_has_nothing_to_say_of_the_file_for_bash(share):
+    """It runs in the shell of whoever completes something."""
+    [path] = (share / "bash-completion").rglob("usps-token*")
+    done = subprocess.run(
+        ["shellcheck", "-s", "bash", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_a_strange_ifs_of_bash_changes_nothing(home):
+    """Somebody's IFS, and somebody's `set -u`."""
+    done = subprocess.run(
+        ["bash", "--norc", "-c", "set -u\n" + BASH.replace("COMP_CWORD=", "IFS=:; COMP_CWORD="),
+         "-", str(BROKER / "bash-completion/completions/usps-token-broker"),
+         "usps-token-broker re"],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )  # fmt: skip
+    assert (done.stdout.split(), done.stderr) == (["reload", "renew"], "")
 
 
 def test_a_name_is_never_run(offered, home):

@@ -11,7 +11,6 @@ import errno
 import importlib
 import os
 import sys
-import textwrap
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -67,6 +66,8 @@ class _Format(argparse.RawDescriptionHelpFormatter):
     """Keeps paths and names whole: they have hyphens, and are there to be copied."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
+        import textwrap  # noqa: PLC0415 - help alone needs it, as in argparse
+
         return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
 
