@@ -1,4 +1,5 @@
-# capture.zsh FOLDER LINE: what zsh offers at the end of LINE, a word on each line of $CAPTURED.
+# capture.zsh FOLDER LINE...: what zsh offers at the end of each LINE, into $CAPTURED: a word on each
+# line, and `== LINE` before those of one.
 # A shell in a terminal of its own: completion does not work without one.
 zmodload zsh/zpty
 export FOLDER=$1
@@ -7,7 +8,10 @@ print -r -- '
 PROMPT=
 fpath=($FOLDER $fpath)
 autoload -Uz compinit && compinit -u -D
-bindkey "^I" complete-word
+tab() { zle complete-word; print -n "=do""ne=" }
+zle -N tab
+bindkey "^I" tab
+bindkey "^U" kill-whole-line
 zstyle ":completion:*" insert-tab false
 # What is offered passes through compadd; its options -O, -A and -D only ask it.
 compadd() {
@@ -19,13 +23,14 @@ compadd() {
   (( $#hits )) && print -rl -- $hits >>$CAPTURED
   return $code
 }
-over() { print -n "o""ver" }
-comppostfuncs=(over)
-print -n "rea""dy"
+print -n "=rea""dy="
 ' >$CAPTURED.rc
 zpty shell zsh -f -i
 zpty -w shell "source $CAPTURED.rc"
-zpty -r shell seen '*ready*' || exit 1
-zpty -w -n shell $2$'\t'
-zpty -r shell seen '*over*' || exit 1
+zpty -r shell seen '*=ready=*' || exit 1
+for line in "${@:2}"; do
+  print -r -- "== $line" >>$CAPTURED
+  zpty -w -n shell $'\x15'$line$'\t'
+  zpty -r shell seen '*=done=*' || exit 1
+done
 zpty -d shell

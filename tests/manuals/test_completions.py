@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,50 +49,72 @@ def home(tmp_path):
     return tmp_path
 
 
-@pytest.fixture(params=SHELLS)
-def offered(request, home):
-    """What a shell offers for a line, without descriptions."""
-    shell = request.param
-    if shutil.which(shell) is None:
-        pytest.skip(f"there is no {shell}")
+@pytest.fixture
+def in_shell(home):
+    """Run the words of a shell in that directory, with its programs; what it prints."""
 
-    def ask(line):
-        program = line.split()[0]
-        share = BROKER if program == "usps-token-broker" else CLIENT
-        file = share.parent / SHELLS[shell].format(program)
-        words = {
-            "bash": ["bash", "--norc", "--noprofile", "-c", BASH, "-", str(file), line],
-            "fish": ["fish", "--no-config", "-c", FISH, str(file), line],
-            "zsh": ["zsh", "-f", str(FOLDER / "capture.zsh"), str(file.parent), line],
-        }[shell]
-        captured = home / "captured"
+    def run(*words):
         done = subprocess.run(
             words,
             cwd=home,
             env={
                 "PATH": f"{home}/bin:{os.environ['PATH']}",
                 "HOME": str(home),
-                "CAPTURED": str(captured),
+                "CAPTURED": str(home / "captured"),
                 "TERM": "dumb",
                 "LANG": "C.UTF-8",
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        text = captured.read_text() if shell == "zsh" else done.stdout
-        if shell != "zsh":
-            assert not done.stderr
-        found = {word.split("\t")[0].rstrip("/") for word in text.splitlines()}
-        # fish repeats what stands before the sign; zsh offers options where nothing else can stand.
-        found = {word.rpartition("=")[2] for word in found} - {""}
-        wanted = line.rpartition(" ")[2].startswith("-")
-        return {word for word in found if wanted or not word.startswith("-")}
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(params=SHELLS)
+def offered_each(request, home, in_shell):
+    """What a shell offers for each of some lines that begin with the same program."""
+    shell = request.param
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+
+    def ask(*lines):
+        program = lines[0].split()[0]
+        share = BROKER if program == "usps-token-broker" else CLIENT
+        file = share.parent / SHELLS[shell].format(program)
+        if shell == "zsh":
+            # One shell for all: it takes a second to load its completions.
+            in_shell("zsh", "-f", FOLDER / "capture.zsh", file.parent, *lines)
+            _, *texts = re.split("^== .*$", (home / "captured").read_text(), flags=re.MULTILINE)
+        elif shell == "bash":
+            begin = ("bash", "--norc", "--noprofile", "-c", BASH, "-", file)
+            texts = [in_shell(*begin, line) for line in lines]
+        else:
+            begin = ("fish", "--no-config", "-c", FISH, file)
+            texts = [in_shell(*begin, line) for line in lines]
+        return [words_of(text, line) for text, line in zip(texts, lines, strict=True)]
 
     return ask
+
+
+def words_of(text, line):
+    """The words, without descriptions and without what all shells do not do alike."""
+    found = {word.split("\t")[0].rstrip("/") for word in text.splitlines()}
+    # fish repeats what stands before the sign; zsh offers options where nothing else can stand.
+    found = {word.rpartition("=")[2] for word in found} - {""}
+    wanted = line.rpartition(" ")[2].startswith("-")
+    return {word for word in found if wanted or not word.startswith("-")}
+
+
+@pytest.fixture
+def offered(offered_each):
+    """What a shell offers for one line."""
+    return lambda line: offered_each(line)[0]
 
 
 PROGRAMS = (broker(), client())
@@ -116,11 +139,12 @@ def test_a_beginning_narrows_it(offered, program):
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-def test_every_option_of_a_command_is_offered(offered, program):
+def test_every_option_of_a_command_is_offered(offered_each, program):
     """For each command its own."""
-    for command in program.commands:
+    found = offered_each(*(f"{program.name} {command.name} --" for command in program.commands))
+    for command, there in zip(program.commands, found, strict=True):
         names = {n for option in command.options for n in option.names if n.startswith("--")}
-        assert offered(f"{program.name} {command.name} --") == names, command.name
+        assert there == names, command.name
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
@@ -131,40 +155,42 @@ def test_the_options_of_the_program_are_offered(offered, program):
     assert offered(f"{program.name} --") == names
 
 
-@pytest.mark.parametrize(
-    ("line", "values"),
-    [
-        ("usps-token-broker run --config br", {"broker.toml", "brokers"}),
-        ("usps-token-broker run --config=br", {"broker.toml", "brokers"}),
-        ("usps-token-broker install-units --root br", {"brokers"}),
-        ("usps-token-broker renew ", {"bearer", "payment", "payment-paris"}),
-        ("usps-token-broker renew --wait 5 pay", {"payment", "payment-paris"}),
-        ("usps-token-broker renew bearer ", set()),
-        ("usps-token-broker forget --app ", {"default", "shop-two"}),
-        ("usps-token-broker forget --app sh", {"shop-two"}),
-        ("usps-token-broker renew --wait ", set()),
-        ("usps-token-broker completion ", {"bash", "zsh", "fish"}),
-        ("usps-token-broker completion bash usps-token-", {"usps-token-broker"}),
-        ("usps-token-broker simulate --fault un", {"unauthorized", "unavailable"}),
-        ("usps-token-broker status --socket run --fo", {"--follow"}),
-        ("usps-token --app x be", {"bearer"}),
-        ("usps-token bearer ", set()),
-        ("usps-token bearer --app=sh", {"shop-two"}),
-        ("usps-token payment ", {"default", "paris"}),
-        ("usps-token headers --payment ", {"default", "paris"}),
-        ("usps-token headers --payment p", {"paris"}),
-        ("usps-token wait --slot ", {"bearer", "payment", "payment-paris"}),
-        ("usps-token wait --slot bearer pay", {"payment", "payment-paris"}),
-        ("usps-token wait --slot bearer --ti", {"--timeout"}),
-        ("usps-token exec -- usps-token-b", {"usps-token-broker"}),
-        ("usps-token exec usps-token-b", {"usps-token-broker"}),
-        ("usps-token exec --payment=paris -- cat broker.t", {"broker.toml"}),
-        ("usps-token exec cat broker.t", {"broker.toml"}),
-    ],
-)
-def test_values_are_offered(offered, line, values):
+VALUES = {
+    "usps-token-broker run --config br": {"broker.toml", "brokers"},
+    "usps-token-broker run --config=br": {"broker.toml", "brokers"},
+    "usps-token-broker install-units --root br": {"brokers"},
+    "usps-token-broker renew ": {"bearer", "payment", "payment-paris"},
+    "usps-token-broker renew --wait 5 pay": {"payment", "payment-paris"},
+    "usps-token-broker renew bearer ": set(),
+    "usps-token-broker forget --app ": {"default", "shop-two"},
+    "usps-token-broker forget --app sh": {"shop-two"},
+    "usps-token-broker renew --wait ": set(),
+    "usps-token-broker completion ": {"bash", "zsh", "fish"},
+    "usps-token-broker completion bash usps-token-": {"usps-token-broker"},
+    "usps-token-broker simulate --fault un": {"unauthorized", "unavailable"},
+    "usps-token-broker status --socket run --fo": {"--follow"},
+    "usps-token --app x be": {"bearer"},
+    "usps-token bearer ": set(),
+    "usps-token bearer --app=sh": {"shop-two"},
+    "usps-token payment ": {"default", "paris"},
+    "usps-token headers --payment ": {"default", "paris"},
+    "usps-token headers --payment p": {"paris"},
+    "usps-token wait --slot ": {"bearer", "payment", "payment-paris"},
+    "usps-token wait --slot bearer pay": {"payment", "payment-paris"},
+    "usps-token wait --slot bearer --ti": {"--timeout"},
+    "usps-token exec -- usps-token-b": {"usps-token-broker"},
+    "usps-token exec usps-token-b": {"usps-token-broker"},
+    "usps-token exec --payment=paris -- cat broker.t": {"broker.toml"},
+    "usps-token exec cat broker.t": {"broker.toml"},
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_values_are_offered(offered_each, program):
     """Files, names of tokens and applications that the broker knows, and words of ours."""
-    assert offered(line) == values
+    lines = [line for line in VALUES if line.split()[0] == program.name]
+    found = offered_each(*lines)
+    assert dict(zip(lines, found, strict=True)) == {line: VALUES[line] for line in lines}
 
 
 def test_without_a_broker_the_usual_tokens_are_offered(offered, home):
