@@ -47,7 +47,7 @@ examples
 
 exit status
   0 done   64 wrong usage      69 no broker there   74 cannot write   75 try again later
-  76 not a broker's answer     77 not for this user 78 a person must mend the configuration
+  76 not a broker's answer     77 not for this user 78 a person must mend something
   130 interrupted              exec: that of CMD; 126 CMD cannot be run, 127 there is no CMD
 
 environment
