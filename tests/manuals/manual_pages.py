@@ -189,6 +189,7 @@ def of_configuration(version: str) -> str:
 
 _TABLES: Final = {
     "": "KEYS OF THE FILE",
+    "http": "[HTTP]",
     "limits": "[LIMITS]",
     "apps.NAME": "[APPS.NAME]",
     "apps.NAME.bearer": "[APPS.NAME.BEARER]",

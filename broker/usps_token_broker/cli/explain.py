@@ -26,9 +26,11 @@ in: what `curl -i` or `curl -v` printed, the body alone, or the message of a Pyt
 is sent anywhere, and tokens in it are not shown.
 Exit code 0: here is what it is; 65: not recognised; 66: neither a code nor a file."""
 EPILOG = """\
-usps-token-broker explain 160228
-curl -sv https://apis.usps.com/… 2>&1 | usps-token-broker explain
-usps-token-broker explain --list"""
+examples:
+  usps-token-broker explain 160228
+  curl -sv https://apis.usps.com/… 2>&1 | usps-token-broker explain
+  usps-token-broker explain --list
+next: what `do` says; usps-token-broker status"""
 
 _WIDTH: Final = 78
 _LABELS: Final = 9

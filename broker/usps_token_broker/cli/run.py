@@ -37,8 +37,8 @@ Be the broker. It restores the tokens it had, fetches what is missing, renews ah
 serves on its Unix socket until SIGTERM or Ctrl-C. SIGHUP reloads the configuration and reads secret
 files again, all or nothing.
 Exit code 0: told to end; 70: a bug, or no memory left; 73: no socket, port or state directory, or
-others have them; 75: somebody took the socket away; 78: wrong configuration, or a secret that cannot
-be read."""
+others have them; 75: somebody took the socket away; 78: wrong configuration, or a secret that
+cannot be read."""
 EPILOG = """\
 examples:
   usps-token-broker run --config broker.toml

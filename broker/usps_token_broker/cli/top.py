@@ -29,8 +29,10 @@ connected. Fits 80 columns, needs no colour. q or Ctrl-C ends it. A broker that 
 for.
 Exit code 0: ended by q; 64: this is no terminal; 69: no broker here; 77: it is not open to you."""
 EPILOG = """\
-usps-token-broker top
-ssh -t HOST sudo usps-token-broker top --every 5"""
+examples:
+  usps-token-broker top
+  ssh -t HOST sudo usps-token-broker top --every 5
+next: usps-token-broker explain CODE, for a trouble that it shows"""
 
 _CHANGES_SHOWN: Final = 6
 _LEAST_SECONDS: Final = 0.2

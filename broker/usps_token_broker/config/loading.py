@@ -91,9 +91,7 @@ def _from_environment(environ: Mapping[str, str], *, uid: int) -> Settings:
     if problems:
         raise ConfigError(problems)
     warnings = tuple(_remarks(apps, http))
-    return Settings(
-        apps, state_dir, socket_path, ENVIRONMENT, warnings, limits=limits, http=http
-    )
+    return Settings(apps, state_dir, socket_path, ENVIRONMENT, warnings, limits=limits, http=http)
 
 
 def _read_rules(table: Table) -> Rules:
