@@ -2,6 +2,7 @@
 
 import re
 
+import errors_table
 import pytest
 
 from usps_token_broker.catalogue import CATALOGUE, GROUPS, Row
@@ -46,3 +47,8 @@ def test_every_code_of_the_interface_has_a_row(code: str) -> None:
 def test_every_code_of_the_client_has_a_row(code: str) -> None:
     """The client has no table of its own."""
     assert code in CATALOGUE
+
+
+def test_the_readme_has_the_table() -> None:
+    """As `python tests/catalogue` makes it."""
+    assert errors_table.in_readme() == errors_table.table()
