@@ -77,7 +77,7 @@ def test_the_old_client_is_the_one_of_the_wheel(tmp_path):
 
 def test_today_is_a_later_release():
     """Of broker and client alike: else nothing here would meet anything older."""
-    said = TODAY.shim("--version").stdout.split()[-1]
+    said = TODAY.shim("--version").stdout.splitlines()[0].split()[-1]
     assert said == version()
     assert tuple(map(int, said.split("."))) > tuple(map(int, OLD.version.split(".")))
 
