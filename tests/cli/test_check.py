@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from configs import ROLES
 
 SECRET = "a-secret-of-a-test"
 DEMAND = """\
@@ -149,7 +150,7 @@ def test_allow_readable_forgoes_the_mode_and_nothing_else(command, config, folde
 def test_the_demand_of_the_slots_is_told_against_the_limit(command, config, folder):
     """For each endpoint: how many, how often, in the busiest hour, and how long a start takes."""
     (folder / "payments.d").mkdir()
-    roles = 'roles = [{ roleName = "PAYER", CRID = "1" }]\n'
+    roles = f"{ROLES}\n"
     for n in range(60):
         (folder / "payments.d" / f"m{n}.toml").write_text(roles)
     for n in range(4):

@@ -7,8 +7,8 @@ import os
 from typing import NamedTuple
 
 import pytest
+from configs import ROLES
 
-ROLES = 'roles = [{ roleName = "PAYER", CRID = "1" }, { roleName = "LABEL_OWNER", CRID = "1" }]'
 APP = """\
 socket = "FOLDER/broker.sock"
 state_dir = "FOLDER/state"

@@ -35,12 +35,16 @@ required = false
 groups = ["4321"]
 required = true
 roles = [
-  { roleName = "PAYER", CRID = "12345678", accountNumber = "1000000001" },
-  { roleName = "LABEL_OWNER", CRID = "12345678", more = { deep = ["x"] } },
+  { roleName = "PAYER", CRID = "12345678", accountType = "EPS", accountNumber = "1000000001" },
+  { roleName = "LABEL_OWNER", CRID = "12345678", MID = "900012345", manifestMID = "900012345", \
+more = { deep = ["x"] } },
 ]
 
 [apps.default.payments.second-shop]
-roles = [{ roleName = "PAYER" }]
+roles = [
+  { roleName = "PAYER", CRID = "12", accountType = "PERMIT", permitNumber = "1", permitZIP = "2" },
+  { roleName = "LABEL_OWNER", CRID = "12", MID = "123456", manifestMID = "123456" },
+]
 
 [apps.other]
 client_id = "other-id"
@@ -83,6 +87,8 @@ def test_a_whole_file_becomes_settings(folder):
     assert default.payments[0].roles[1] == {
         "roleName": "LABEL_OWNER",
         "CRID": "12345678",
+        "MID": "900012345",
+        "manifestMID": "900012345",
         "more": {"deep": ["x"]},
     }
     assert other.secret == EnvironmentSource("OTHER_SECRET")

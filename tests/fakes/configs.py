@@ -11,7 +11,12 @@ APP = """
 client_id = "the-id"
 client_secret = { file = "/etc/usps-token-broker/client-secret" }
 """
-ROLES = 'roles = [{ roleName = "PAYER", CRID = "1" }, { roleName = "LABEL_OWNER", CRID = "1" }]'
+ROLES = (
+    'roles = [{ roleName = "PAYER", CRID = "12345678", accountType = "EPS", '
+    'accountNumber = "1000000001" }, { roleName = "LABEL_OWNER", CRID = "12345678", '
+    'MID = "900012345", manifestMID = "900012345" }]'
+)
+"""Roles in which USPS would find nothing wrong."""
 HOME = {"XDG_RUNTIME_DIR": "/run/user/1000"}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from usps_token_broker.catalogue.rows import LIST, SUPPORT, Row, Who, issues
+from usps_token_broker.catalogue.rows import LIST, PAYMENTS, SUPPORT, Row, Who, issues
 
 _SYSTEM: Final = "USPS's Enterprise Payment System"
 _IDS: Final = "add what USPS names (CRID, MID or manifestMID) to that role in the configuration"
@@ -126,4 +126,13 @@ ROWS: Final = (
         "the role LABEL_PROVIDER needs accountType EPS",
     ),
     _role("160390", "an accountType is none that USPS knows", _ACCOUNT_TYPE),
+    Row(
+        "role_malformed",
+        "no payment token: USPS answers 400 without a number",
+        "a role has a name or a value that USPS's schema does not have",
+        "write it as USPS gave it to you: CRID of 2 to 18 characters, MID and manifestMID of 6 or "
+        "9 digits, permitZIP of at most 5 characters, roleName in capitals such as PAYER",
+        Who.HOST,
+        PAYMENTS,
+    ),
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from usps_token_broker.config import budgets, hosts
+from usps_token_broker.config import budgets, hosts, role_remarks
 from usps_token_broker.config.apps import Rules, read_app
 from usps_token_broker.config.environment import VARIABLES, read_environment, variables_set
 from usps_token_broker.config.files import NO_SUCH_FILE, read_toml
@@ -154,3 +154,4 @@ def _remarks(apps: Iterable[AppSettings], http: HttpListen | None) -> Iterator[s
     for app in apps:
         yield from filter(None, [hosts.remark(app.name, app.host)])
         yield from budgets.remarks(app)
+        yield from role_remarks.remarks(app)
