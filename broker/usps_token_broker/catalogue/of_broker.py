@@ -233,6 +233,66 @@ HOST: Final = (
         OURS,
     ),
     Row(
+        "state_exposed",
+        "`doctor` says that the state directory is open to others",
+        "its mode lets others in, and tokens lie in it",
+        "`chmod 700` it; the broker closes a directory of its own by itself when it starts",
+        Who.HOST,
+        OURS,
+    ),
+    Row(
+        "socket_replaceable",
+        "`doctor` says that everybody may put another socket there",
+        "everybody may write to the directory of the socket",
+        "`chmod o-w` it: whoever puts a socket of theirs there can give workers any token",
+        Who.HOST,
+        OURS,
+    ),
+    Row(
+        "broker_stuck",
+        "/healthz answers 503 with alive: false",
+        "the broker's core makes no progress: a bug of ours, or a machine that hardly runs",
+        "restart it (`systemctl restart usps-token-broker`), which loses no token, and report what "
+        "its log says",
+        Who.MAKERS,
+        OURS,
+    ),
+    Row(
+        "unit_failed",
+        "`systemctl status usps-token-broker` says failed",
+        "the service ended with an error too often",
+        "see why: `journalctl -u usps-token-broker -n 20`; then `systemctl reset-failed` and start "
+        "it",
+        Who.HOST,
+        OURS,
+    ),
+    Row(
+        "unit_inactive",
+        "`systemctl is-active usps-token-broker` says inactive, or is-enabled says disabled",
+        "the unit is there, and is not started now or would not be at the next boot",
+        "`systemctl enable --now usps-token-broker.socket usps-token-broker.service`",
+        Who.HOST,
+        OURS,
+    ),
+    Row(
+        "unit_changed",
+        "`install-units` refuses a unit, or systemd warns that it changed on disk",
+        "somebody changed the unit after it was written, or systemd has not read it again",
+        "put changes into a drop-in (`systemctl edit usps-token-broker`), then "
+        "`systemctl daemon-reload`",
+        Who.HOST,
+        OURS,
+    ),
+    Row(
+        "old_bearer_dies",
+        "`doctor --online` found that a new bearer kills the one before",
+        "USPS honours only the newest bearer of an application, it seems",
+        "have workers report each 401 to the broker, as its clients do: they get the new token and "
+        "call once more; and see that nothing else fetches tokens with this client_id",
+        Who.WORKER,
+        "tried with `usps-token-broker doctor --online`; USPS publishes nothing about it",
+    ),
+    Row(
         "another_client",
         "429 of the token endpoint, though the broker makes few calls",
         "something else on this or another host fetches tokens with the same client_id",

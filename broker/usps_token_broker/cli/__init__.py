@@ -41,6 +41,7 @@ shell completes commands and options."""
 _COMMANDS: Final = {
     "run": "be the broker: fetch, renew and serve tokens until told to end",
     "check": "read the configuration and the secrets, say what is wrong, touch nothing",
+    "doctor": "look at everything between a worker and USPS, and say what is wrong",
     "status": "ask the running broker how every token stands",
     "top": "the same live: tokens, clients, calls, budget",
     "explain": "say what an error is and what to do: a code, or an answer of USPS",

@@ -111,12 +111,17 @@ def _is_address(text: str) -> bool:
     return True
 
 
+def is_old(host: str) -> bool:
+    """Whether it is a host of the old USPS platform."""
+    return _OLD.fullmatch(_without_port(host)) is not None
+
+
 def remark(app: str, host: str) -> str | None:
     """A warning about a host that is accepted but probably not meant."""
     name = _without_port(host)
     if name in _CURRENT or is_loopback(name):
         return None
-    if _OLD.fullmatch(name):
+    if is_old(host):
         return (
             f"app {app}: {name} is a host of the old USPS platform, where today's apps and tokens "
             f"are not valid; write {PRODUCTION_URL}, or {TEST_URL} for tests"

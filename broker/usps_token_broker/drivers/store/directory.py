@@ -18,8 +18,10 @@ OWNER_ONLY: Final = 0o600
 
 _LOCK: Final = "lock"
 _HOLDER: Final = "lock.pid"
-_OURS: Final = re.compile(r"lock(\.pid)?|admin\.sock.*|state(\.new|\.(damaged|newer)-[0-9]+)?")
-"""What the broker itself puts there."""
+_OURS: Final = re.compile(
+    r"lock(\.pid)?|admin\.sock.*|state(\.new|\.(damaged|newer)-[0-9]+)?|doctor(\.new)?"
+)
+"""What the broker itself puts there, and what `doctor` has found out."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,0 +1,112 @@
+"""What a person sends when asking for help: everything that was seen, without secrets and ids."""
+
+import contextlib
+import http.client
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from usps_token_broker import version
+from usps_token_broker.config.files import read_toml
+from usps_token_broker.core.values import Secret
+from usps_token_broker.doctor import old_bearer
+from usps_token_broker.doctor.findings import Finding
+from usps_token_broker.doctor.masking import Mask
+from usps_token_broker.doctor.scene import ASK_SECONDS, SERVICE_USER, Scene
+from usps_token_broker.drivers import clock, probing
+from usps_token_broker.drivers.secret_source import SecretError, read_secret
+
+_JOURNAL_LINES: Final = 200
+_JOURNAL_SECONDS: Final = 10.0
+_MOST_FILES: Final = 50
+_LIBRARIES: Final = ("anyio", "filelock", "httptools", "httpx", "msgspec", "rich")
+
+
+def make(scene: Scene, findings: Iterable[Finding]) -> bytes:
+    """The bundle as JSON for people. What cannot be had is said to be missing. Blocks."""
+    files = dict(_files(scene))
+    mask = Mask(files.values(), _secrets(scene))
+    whole = {
+        "made_at": round(clock.now().wall),
+        "versions": _had(_versions),
+        "findings": mask.tree([msgspec.to_builtins(finding) for finding in findings]),
+        "old_bearer": _had(lambda: mask.tree(_proofs(scene))),
+        "configuration": {str(path): mask.configuration(told) for path, told in files.items()},
+        "variables": sorted(name for name in scene.environ if name.startswith("USPS_")),
+        "status": mask.tree(msgspec.to_builtins(scene.status)),
+        "metrics": _had(lambda: [*map(mask.figures, _asked(scene, "/metrics").splitlines())]),
+        "unrecognised": _had(lambda: mask.tree(_unrecognised(scene))),
+        "journal": _had(lambda: [*map(mask.text, _journal())]),
+    }
+    return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
+
+
+def _had(get: Callable[[], object]) -> object:
+    """What it gives, or why there is nothing."""
+    try:
+        return get()
+    except Exception as error:  # noqa: BLE001 - a bundle of a broken host is what it is for
+        return f"[not to be had: {type(error).__name__}]"
+
+
+def _versions() -> dict[str, str]:
+    told = {"usps-token-broker": version(), "python": platform.python_version()}
+    told |= {"kernel": platform.release(), "machine": platform.machine()}
+    for name in _LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            told[name] = importlib.metadata.version(name)
+    return told
+
+
+def _files(scene: Scene) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The configuration and the payment files beside it, as far as they parse."""
+    path = scene.config or scene.default_path
+    beside: list[Path] = []
+    with contextlib.suppress(OSError):
+        beside = sorted(path.parent.joinpath("payments.d").glob("*.toml"))[:_MOST_FILES]
+    for each in (path, *beside):
+        values = read_toml(each)
+        if isinstance(values, dict):
+            yield each, values
+
+
+def _secrets(scene: Scene) -> Iterator[Secret]:
+    """Those that can be read, so that they are known where they stand and should not."""
+    daemon = scene.daemon()
+    for app in scene.settings.apps if scene.settings else ():
+        with contextlib.suppress(SecretError, OSError):
+            yield read_secret(app.secret, scene.environ, uid=daemon.uid, gid=daemon.gid)
+        yield Secret(app.client_id)
+    for name in ("USPS_CLIENT_ID", "USPS_CLIENT_SECRET"):
+        if scene.environ.get(name):
+            yield Secret(scene.environ[name])
+
+
+def _proofs(scene: Scene) -> object:
+    if scene.settings is None:
+        return []
+    return msgspec.to_builtins(old_bearer.read(scene.settings.state_dir))
+
+
+def _asked(scene: Scene, target: str) -> str:
+    if scene.socket is None:
+        return ""
+    heard = probing.ask(scene.socket, "GET", target, ASK_SECONDS)
+    return heard.body.decode("utf-8", "replace")
+
+
+def _unrecognised(scene: Scene) -> object:
+    for path in old_bearer.admin_sockets(scene):
+        if os.access(path, os.W_OK):
+            heard = probing.ask(path, "GET", "/v1/unrecognised", ASK_SECONDS)
+            return msgspec.json.decode(heard.body) if heard.status == http.client.OK else []
+    return "[not to be had: the admin socket is not open to this user]"
+
+
+def _journal() -> Iterator[str]:
+    yield from probing.journal(SERVICE_USER, _JOURNAL_LINES, _JOURNAL_SECONDS)

@@ -1,0 +1,241 @@
+"""Whether a new bearer kills the one before it, which USPS has published nowhere.
+
+It is tried on order only, with two calls: a renewal through the broker, which its budget counts,
+and one look-up of an address with the old bearer, which costs one call of the quota of Addresses
+(60 an hour by default; developers.usps.com, Getting Started).
+"""
+
+import contextlib
+import enum
+import http.client
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from usps_token_broker.config import AppSettings
+from usps_token_broker.core.notes import span
+from usps_token_broker.core.values import BEARER, Secret
+from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
+from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
+from usps_token_broker.drivers import clock, probing
+from usps_token_broker.drivers.upstream import looking_up
+from usps_token_broker.drivers.upstream.looking_up import Answered as Reply
+from usps_token_broker.wire.messages import RenewalMessage, TokenMessage
+from usps_token_broker.wire.redaction import redact
+from usps_token_broker.wire.verdict_rules import VerdictCode
+from usps_token_broker.wire.verdicts import Answered, judge
+
+PROOF_SECONDS: Final = 60.0
+FILE: Final = "doctor"
+"""In the state directory."""
+_CHECK: Final = "old bearer"
+_ONLINE: Final = "online"
+_WAIT_SECONDS: Final = 20.0
+_MOST_BYTES: Final = 65_536
+_ADDRESS: Final = urlencode(
+    {"streetAddress": "475 LENFANT PLZ SW", "city": "WASHINGTON", "state": "DC"}
+)
+PATH: Final = f"/addresses/v3/address?{_ADDRESS}"
+"""USPS's own address: harmless, and sure to be found."""
+
+
+class Fate(enum.StrEnum):
+    """What becomes of the old bearer."""
+
+    LIVES = "lives"
+    DIES = "dies"
+    UNKNOWN = "unknown"
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What was found out of one host."""
+
+    host: str
+    fate: Fate
+    at: float
+    """Unix seconds."""
+    detail: str
+    """What USPS answered, without a secret."""
+
+
+class _Record(msgspec.Struct, frozen=True):
+    proofs: list[Proof]
+
+
+def judge_fate(status: int, headers: dict[str, str], body: str, host: str) -> tuple[Fate, str]:
+    """What the answer to a call with the old bearer says of it."""
+    answered = Answered(status, headers, body, PATH, app_host=host)
+    verdict = judge(answered)
+    if verdict.code is VerdictCode.TOKEN_DEAD:
+        return Fate.DIES, verdict.detail
+    # Whoever looks into the address has let the token pass.
+    if status in {http.client.OK, http.client.BAD_REQUEST, http.client.NOT_FOUND}:
+        return Fate.LIVES, f"USPS answered {status}"
+    return Fate.UNKNOWN, verdict.detail
+
+
+def prove(scene: Scene) -> Iterator[Finding]:
+    """Make the two calls, and record what came of them. Blocks."""
+    app = _app(scene)
+    if app is None or scene.socket is None:
+        yield unseen(_ONLINE, "it takes a broker that answers, and its configuration")
+        return
+    old = _bearer(scene.socket, app.name)
+    if old is None:
+        saw = f"app {app.name}: there is no good bearer to begin with, so no call was made"
+        yield unseen(_ONLINE, saw, "put right what the other checks say, then do it again")
+        return
+    renewed = _renewal(scene, app.name)
+    if isinstance(renewed, Finding):
+        yield renewed
+        return
+    yield passed(_ONLINE, f"app {app.name}: USPS granted another bearer")
+    new = _bearer(scene.socket, app.name)
+    if new is None or new.token == old.token:
+        yield unseen(_ONLINE, f"app {app.name}: it is the same bearer, so there is no old one")
+        return
+    answer = _look_up(app, Secret(old.token))
+    fate, detail = judge_fate(answer.status, dict(answer.headers), answer.body, app.host)
+    proof = Proof(app.host, fate, clock.now().wall, redact(detail, [Secret(old.token)]))
+    yield from _recorded(scene, proof)
+
+
+def _app(scene: Scene) -> AppSettings | None:
+    apps = scene.settings.apps if scene.settings else ()
+    wanted = scene.app or ("default" if len(apps) > 1 else None)
+    return next((app for app in apps if wanted in {None, app.name}), None)
+
+
+def _bearer(socket: Path, app: str) -> TokenMessage | None:
+    target = f"/v1/tokens/{BEARER}?{urlencode({'app': app, 'wait': '0', 'min_valid': '120'})}"
+    heard = probing.ask(socket, "GET", target, ASK_SECONDS)
+    if heard.status != http.client.OK:
+        return None
+    token = msgspec.json.decode(heard.body, type=TokenMessage)
+    return None if token.degraded else token
+
+
+def _renewal(scene: Scene, app: str) -> RenewalMessage | Finding:
+    paths = [path for path in admin_sockets(scene) if os.access(path, os.W_OK)]
+    if not paths:
+        return unseen(_ONLINE, "the admin socket is not open to this user", "use sudo")
+    query = urlencode({"app": app, "wait": f"{_WAIT_SECONDS:g}"})
+    target = f"/v1/tokens/{quote(BEARER)}/renewals?{query}"
+    heard = probing.ask(paths[0], "POST", target, _WAIT_SECONDS + ASK_SECONDS)
+    if heard.status == http.client.OK:
+        return msgspec.json.decode(heard.body, type=RenewalMessage)
+    told = msgspec.json.decode(heard.body)
+    code = told.get("reason") or told.get("code")
+    saw = f"app {app}: no other bearer: {redact(str(told.get('detail')))}"
+    try:
+        return failed(_ONLINE, str(code), saw, str(told.get("fix") or ""))
+    except KeyError:
+        return failed(_ONLINE, "not_recognised", saw)
+
+
+def admin_sockets(scene: Scene) -> Iterator[Path]:
+    """Where the admin socket may be, the likeliest first."""
+    yield from scene.admin_sockets
+    if scene.settings is not None and not scene.admin_sockets:
+        yield scene.settings.state_dir / "admin.sock"
+
+
+def _look_up(app: AppSettings, bearer: Secret) -> Reply:
+    ca_file = str(app.ca_file) if app.ca_file else None
+    return looking_up.get(
+        app.base_url, PATH, bearer, app.timeout_seconds, proxy=app.proxy, ca_file=ca_file
+    )
+
+
+def _recorded(scene: Scene, proof: Proof) -> Iterator[Finding]:
+    """The next check tells what is on record; what cannot be recorded is told here."""
+    assert scene.settings is not None  # noqa: S101 - there is an app
+    try:
+        write(scene.settings.state_dir, proof)
+    except OSError as error:
+        yield judge_proof(proof, proof.at)
+        saw = f"the answer is not kept for later: {error.strerror}"
+        yield warned(_ONLINE, "state_not_saved", saw)
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """What was found out before."""
+    if scene.settings is None:
+        yield unseen(_CHECK, "there is no configuration that says where it would be recorded")
+        return
+    try:
+        proofs = read(scene.settings.state_dir)
+    except PermissionError:
+        yield unseen(_CHECK, "what was found out is not open to this user", "use sudo")
+        return
+    for host in dict.fromkeys(app.host for app in scene.settings.apps):
+        proof = next((proof for proof in proofs if proof.host == host), None)
+        if proof is None:
+            yield unseen(
+                _CHECK,
+                f"{host}: nobody has tried whether a new bearer kills the one before",
+                "`usps-token-broker doctor --online` does, with two calls",
+            )
+        else:
+            yield judge_proof(proof, clock.now().wall)
+
+
+def judge_proof(proof: Proof, now: float) -> Finding:
+    """What it means for workers."""
+    ago = f"tried {span(max(0.0, now - proof.at))} ago"
+    match proof.fate:
+        case Fate.LIVES:
+            return passed(_CHECK, f"{proof.host}: it lives on beside a new one ({ago})")
+        case Fate.DIES:
+            saw = f"{proof.host}: it dies with a new one ({ago}: {proof.detail})"
+            return warned(_CHECK, "old_bearer_dies", saw)
+        case Fate.UNKNOWN:
+            return unseen(_CHECK, f"{proof.host}: USPS's answer did not tell ({proof.detail})")
+
+
+def read(state_dir: Path) -> list[Proof]:
+    """What is recorded. Raises PermissionError; what is damaged counts for nothing."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(state_dir / FILE, flags)
+    except PermissionError:
+        raise
+    except OSError:
+        return []
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return []
+        try:
+            return msgspec.json.decode(file.read(_MOST_BYTES), type=_Record).proofs
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return []
+
+
+def write(state_dir: Path, proof: Proof) -> None:
+    """Record it, for the directory's owner alone, whole or not at all. Raises OSError.
+
+    Through a descriptor of the directory, and never through a link: root may be writing into a
+    directory of somebody else's.
+    """
+    kept = [other for other in read(state_dir) if other.host != proof.host]
+    data = msgspec.json.encode(_Record([*kept, proof]))
+    at = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        owner = os.fstat(at)
+        beside = f"{FILE}.new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside, dir_fd=at)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(beside, flags, 0o600, dir_fd=at), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            if os.geteuid() != owner.st_uid:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            file.write(data)
+        os.rename(beside, FILE, src_dir_fd=at, dst_dir_fd=at)
+    finally:
+        os.close(at)

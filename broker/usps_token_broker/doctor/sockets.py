@@ -1,0 +1,144 @@
+"""The broker's socket: is it there, who listens, does it answer, and what does it say?"""
+
+import http.client
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from usps_token_broker.core.notes import span
+from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
+from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
+from usps_token_broker.drivers import probing
+from usps_token_broker.wire.messages import AliveMessage, StatusMessage
+
+CHECK: Final = "socket"
+_ALIVE: Final = "/healthz"
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Ask whoever listens whether it is alive, then how all stands. Blocks."""
+    paths = scene.socket_paths
+    if not paths:
+        yield unseen(CHECK, "nobody says where it would be", "give --socket PATH")
+        return
+    path = next((path for path in paths if _is_there(path)), None)
+    if path is None:
+        tried = " nor ".join(map(str, paths))
+        yield failed(CHECK, "not_installed", f"there is no socket at {tried}")
+        return
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            yield failed(CHECK, "not_a_broker", f"{path} is no socket")
+            return
+        heard = probing.ask(path, "GET", _ALIVE, ASK_SECONDS)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        yield judge_silence(path, error, _stopped(path) if _is_silence(error) else "")
+        return
+    finding = judge_answer(path, heard.status, heard.body)
+    yield finding
+    if finding.code in {"", "forbidden", "broker_stuck"}:
+        scene.socket = path
+    if not finding.code:
+        yield from _status(scene, path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _is_silence(error: Exception) -> bool:
+    return isinstance(error, TimeoutError | BlockingIOError)
+
+
+def _stopped(path: Path) -> str:
+    """A word about the process that is silent, where the kernel says which it is."""
+    try:
+        pid = probing.listener(path, ASK_SECONDS)
+    except OSError:
+        return ""
+    running = probing.process(pid)
+    if running is None or pid == 1:
+        return ""
+    if running.is_stopped:
+        return f"; process {pid} ({running.name}) is stopped: `kill -CONT {pid}` has it go on"
+    return f"; process {pid} ({running.name}) began to listen there, and is {running.state}"
+
+
+def judge_silence(path: Path, error: Exception, who: str = "") -> Finding:
+    """Why there was no answer, by what the system said."""
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            code, saw = "not_installed", f"{path} is not there any more"
+        case PermissionError():
+            code, saw = "no_permission", f"uid {os.geteuid()} may not open {path}"
+        case ConnectionRefusedError():
+            code, saw = "not_running", f"{path} is there, and nobody listens on it"
+        case BlockingIOError():
+            code, saw = "busy", f"more wait at {path} than it takes{who}"
+        case TimeoutError():
+            code = "timed_out"
+            saw = f"{path} takes connections and gives no answer within {ASK_SECONDS:g} s{who}"
+        case http.client.HTTPException() | ConnectionError() | ValueError():
+            code, saw = "not_a_broker", f"what listens on {path} speaks no HTTP"
+        case _:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            code, saw = "unreachable", f"{path}: {why}"
+    return failed(CHECK, code, saw)
+
+
+def judge_answer(path: Path, status: int, body: bytes) -> Finding:
+    """What the answer to `GET /healthz` says."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        return failed(CHECK, "not_a_broker", f"what listens on {path} is no broker ({status})")
+    code = told.get("code")
+    if status == http.client.FORBIDDEN and code == "forbidden":
+        saw = f"a broker answers on {path}, which is not open to uid {os.geteuid()}"
+        return warned(CHECK, "forbidden", saw, _asked(told))
+    if status >= http.client.BAD_REQUEST and code in {"too_many_requests", "restarting"}:
+        return warned(CHECK, code, f"a broker answers on {path}: {_asked(told)}")
+    try:
+        alive = msgspec.convert(told, AliveMessage)
+    except msgspec.ValidationError:
+        return failed(CHECK, "bad_answer", f"{path} answers {status}, and not as a broker does")
+    if not alive.alive:
+        return failed(CHECK, "broker_stuck", f"the broker on {path} says that it is stuck")
+    return passed(CHECK, f"{path}: usps-token-broker {alive.version} answers")
+
+
+def _asked(told: dict[str, Any]) -> str:
+    fix = told.get("fix")
+    return fix if isinstance(fix, str) else ""
+
+
+def _status(scene: Scene, path: Path) -> Iterator[Finding]:
+    """How all stands, for the checks that follow."""
+    heard = probing.ask(path, "GET", "/v1/status", ASK_SECONDS)
+    try:
+        status = msgspec.json.decode(heard.body, type=StatusMessage)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        yield failed(CHECK, "bad_answer", f"{path}: its status is that of another version")
+        return
+    scene.status = status
+    yield judge_process(status)
+
+
+def judge_process(status: StatusMessage) -> Finding:
+    """The process by its own word."""
+    up = span(status.at - status.started_at)
+    if status.state_trouble:
+        return failed("state", "state_not_saved", f"tokens are not saved: {status.state_trouble}")
+    return passed("state", f"process {status.pid}, up {up}, saves its tokens")

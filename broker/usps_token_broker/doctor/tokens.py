@@ -1,0 +1,105 @@
+"""The tokens, by the word of the running broker: how they stand, their scopes, the quota."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from usps_token_broker.catalogue import CATALOGUE
+from usps_token_broker.config import AppSettings
+from usps_token_broker.core.notes import span
+from usps_token_broker.core.values import BEARER, PAYMENTS_SCOPE
+from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
+from usps_token_broker.doctor.scene import Scene
+from usps_token_broker.wire.messages import AppMessage, SlotMessage, TroubleMessage
+
+_TOKEN: Final = "token"  # noqa: S105 - the name of a check
+_SCOPES: Final = "scopes"
+_QUOTA: Final = "quota"
+_NOBODY: Final = "no broker answers this user"
+_TOO_MANY: Final = 429
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Each token that the broker shows this user."""
+    if scene.status is None:
+        yield unseen(_TOKEN, _NOBODY)
+        return
+    for app in scene.status.apps:
+        if app.credentials == "refused":
+            yield failed(_TOKEN, "credentials_refused", f"app {app.app}: USPS refuses its secret")
+        for slot in app.slots:
+            yield judge_slot(app, slot)
+
+
+def judge_slot(app: AppMessage, slot: SlotMessage) -> Finding:
+    """One token: good, good with a trouble, or missing."""
+    name = f"{app.app}/{slot.slot}"
+    left = slot.expires_in
+    held = "no token" if left is None else f"{slot.freshness}, {span(left)} left"
+    if slot.trouble is not None:
+        saw = f"{name}: {held}; {_told(slot.trouble)}"
+        say = warned if slot.ready else failed
+        return say(_TOKEN, reason(slot.trouble), saw, slot.trouble.fix)
+    if slot.ready:
+        return passed(_TOKEN, f"{name}: {held}")
+    if slot.dormant:
+        return passed(_TOKEN, f"{name}: {held}; nobody asked for it in a day")
+    next_step = f"; next: {slot.next_attempt_why}" if slot.next_attempt_why else ""
+    return failed(_TOKEN, "not_ready", f"{name}: {held}{next_step}")
+
+
+def reason(trouble: TroubleMessage) -> str:
+    """The most exact row of the catalogue; a broker of another version may have others."""
+    codes = (trouble.reason, trouble.code)
+    return next((code for code in codes if code and code in CATALOGUE), "not_recognised")
+
+
+def _told(trouble: TroubleMessage) -> str:
+    times = "once" if trouble.times == 1 else f"{trouble.times} times"
+    return f"{times}: {trouble.detail}"
+
+
+def look_at_scopes(scene: Scene) -> Iterator[Finding]:
+    """What USPS granted the bearer, against what the configuration needs."""
+    if scene.status is None:
+        yield unseen(_SCOPES, _NOBODY)
+        return
+    configured = {app.name: app for app in scene.settings.apps} if scene.settings else {}
+    for app in scene.status.apps:
+        bearer = next((slot for slot in app.slots if slot.slot == BEARER), None)
+        if bearer is not None:
+            yield judge_scopes(app, bearer, configured.get(app.app))
+
+
+def judge_scopes(app: AppMessage, bearer: SlotMessage, settings: AppSettings | None) -> Finding:
+    """Payment slots need the scope `payments`."""
+    if bearer.scopes is None:
+        return unseen(_SCOPES, f"app {app.app}: USPS did not say what it granted its token for")
+    pays = any(slot.slot != BEARER for slot in app.slots) or bool(settings and settings.payments)
+    granted = " ".join(sorted(bearer.scopes)) or "none"
+    if pays and PAYMENTS_SCOPE not in bearer.scopes:
+        saw = f"app {app.app} has payment roles, and its token lacks payments; it has: {granted}"
+        return failed(_SCOPES, "payments_scope_missing", saw)
+    return passed(_SCOPES, f"app {app.app}: {granted}")
+
+
+def look_at_quota(scene: Scene) -> Iterator[Finding]:
+    """The calls of the last hour."""
+    if scene.status is None:
+        yield unseen(_QUOTA, _NOBODY)
+        return
+    for app in scene.status.apps:
+        yield from judge_quota(app)
+
+
+def judge_quota(app: AppMessage) -> Iterator[Finding]:
+    """Our own count against the limit; and a 429 of USPS that it does not explain."""
+    limited = any(slot.trouble and slot.trouble.upstream_status == _TOO_MANY for slot in app.slots)
+    for budget in app.budget:
+        used, limit = budget.used_last_hour, budget.calls_per_hour
+        saw = f"app {app.app}, {budget.endpoint}: {used} of {limit} calls in the last hour"
+        if limited and used < limit / 2:
+            yield warned(_QUOTA, "another_client", f"{saw}, and USPS says they were too many")
+        elif used >= limit:
+            yield warned(_QUOTA, "budget_exhausted", saw)
+        else:
+            yield passed(_QUOTA, saw)

@@ -1,0 +1,118 @@
+"""The way to USPS: its name, a connection, TLS. No call is made, and no quota is used."""
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from usps_token_broker.config import AppSettings
+from usps_token_broker.core.notes import span
+from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
+from usps_token_broker.doctor.scene import Scene
+from usps_token_broker.drivers import clock, probing
+from usps_token_broker.drivers.upstream.handshake import (
+    Handshake,
+    ProxyRefusedError,
+    shake_hands,
+)
+
+_DNS: Final = "dns"
+_TLS: Final = "tls"
+_SOON_SECONDS: Final = 7 * 86_400.0
+"""A certificate that ends within a week is overdue: they are renewed weeks before."""
+_PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+
+def _routes(scene: Scene) -> list[AppSettings]:
+    """One app for each different way."""
+    apps = scene.settings.apps if scene.settings else ()
+    return list({(app.base_url, app.proxy, app.ca_file): app for app in apps}.values())
+
+
+def look_at_names(scene: Scene) -> Iterator[Finding]:
+    """Whether the name service knows whom a call would go to. Blocks."""
+    if scene.settings is None:
+        yield unseen(_DNS, "there is no configuration that names a host")
+        return
+    for app in _routes(scene):
+        url = urlsplit(app.proxy or app.base_url)
+        host, port = url.hostname or "", url.port or 443
+        whose = f"{host} (the proxy)" if app.proxy else host
+        try:
+            found = probing.addresses(host, port)
+        except (socket.gaierror, UnicodeError) as error:
+            why = error.strerror if isinstance(error, socket.gaierror) else "no name at all"
+            saw = f"{whose} has no address: {why}"
+            yield failed(_DNS, "not_connected", saw, _see_resolver(scene.environ, app))
+        else:
+            more = f" and {len(found) - 2} more" if len(found) > 2 else ""  # noqa: PLR2004
+            yield passed(_DNS, f"{whose}: {', '.join(found[:2])}{more}")
+
+
+def _see_resolver(environ: Mapping[str, str], app: AppSettings) -> str:
+    return f"`getent hosts NAME` and /etc/resolv.conf say more{_proxy_hint(environ, app)}"
+
+
+def _proxy_hint(environ: Mapping[str, str], app: AppSettings) -> str:
+    """Proxies of the environment are not used, which whoever set one does not expect."""
+    named = next((name for name in _PROXIES if environ.get(name)), None)
+    if app.proxy is not None or named is None:
+        return ""
+    return (
+        f"; {named} is set here, which the broker does not use: write proxy = … below "
+        f"[apps.{app.name}]"
+    )
+
+
+def look_at_tls(scene: Scene) -> Iterator[Finding]:
+    """Connect as a call would, through the proxy if one is configured. Blocks."""
+    if scene.settings is None:
+        yield unseen(_TLS, "there is no configuration that names a host")
+        return
+    for app in _routes(scene):
+        ca_file = str(app.ca_file) if app.ca_file else None
+        try:
+            hands = shake_hands(app.base_url, app.timeout_seconds, proxy=app.proxy, ca_file=ca_file)
+        except (OSError, ProxyRefusedError, UnicodeError) as error:
+            yield judge_failure(app, error, _proxy_hint(scene.environ, app))
+        else:
+            yield judge_handshake(app, hands, clock.now().wall)
+
+
+def judge_failure(app: AppSettings, error: Exception, hint: str = "") -> Finding:
+    """Why there was no connection, in the words of the catalogue."""
+    by = f" by the proxy {app.proxy}" if app.proxy else ""
+    to = f"{app.base_url}{by}"
+    match error:
+        case ssl.SSLCertVerificationError():
+            return failed(_TLS, "certificate_refused", f"{to}: {error.verify_message}")
+        case ssl.SSLError():
+            return failed(_TLS, "tls_failed", f"{to}: {error.reason or 'TLS failed'}")
+        case ProxyRefusedError():
+            return failed(_TLS, "proxy_refused", f"{to}: {error}")
+        case OSError() if app.ca_file and error.filename == str(app.ca_file):
+            return failed(_TLS, "ca_file_unusable", f"{app.ca_file}: {error.strerror}")
+        case TimeoutError():
+            saw = f"{to}: no connection within {app.timeout_seconds:g} s"
+        case OSError():
+            saw = f"{to}: {error.strerror or type(error).__name__}"
+        case _:
+            saw = f"{to}: {type(error).__name__}"
+    finding = failed(_TLS, "not_connected", saw)
+    return failed(_TLS, "not_connected", saw, f"{finding.fix}{hint}")
+
+
+def judge_handshake(app: AppSettings, hands: Handshake, now: float) -> Finding:
+    """A connection that was made: how, and until when its certificate is good."""
+    by = f" by the proxy {app.proxy}" if app.proxy else ""
+    if not hands.version:
+        return passed(_TLS, f"{app.base_url}{by} takes connections; without TLS of its own")
+    if hands.ends_at is None:
+        return passed(_TLS, f"{app.base_url}{by}: {hands.version}")
+    left = hands.ends_at - now
+    saw = f"{app.base_url}{by}: {hands.version}, its certificate is good for {span(left)}"
+    if left < _SOON_SECONDS:
+        fix = "nothing to do yet: if it is that of a proxy of yours, have it renewed"
+        return warned(_TLS, "certificate_refused", saw, fix)
+    return passed(_TLS, saw)
