@@ -104,7 +104,7 @@ def judge_answer(path: Path, status: int, body: bytes) -> Finding:
         told = None
     if not isinstance(told, dict):
         return failed(CHECK, "not_a_broker", f"what listens on {path} is no broker ({status})")
-    code = told.get("code")
+    code = str(told.get("code"))
     if status == http.client.FORBIDDEN and code == "forbidden":
         saw = f"a broker answers on {path}, which is not open to uid {os.geteuid()}"
         return warned(CHECK, "forbidden", saw, _asked(told))

@@ -5,6 +5,7 @@ from typing import Final
 
 from usps_token_broker.catalogue import CATALOGUE
 from usps_token_broker.config import AppSettings
+from usps_token_broker.core.credentials import Standing
 from usps_token_broker.core.notes import span
 from usps_token_broker.core.values import BEARER, PAYMENTS_SCOPE
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
@@ -16,6 +17,7 @@ _SCOPES: Final = "scopes"
 _QUOTA: Final = "quota"
 _NOBODY: Final = "no broker answers this user"
 _TOO_MANY: Final = 429
+_REFUSED: Final = "credentials_refused"
 
 
 def look(scene: Scene) -> Iterator[Finding]:
@@ -24,8 +26,9 @@ def look(scene: Scene) -> Iterator[Finding]:
         yield unseen(_TOKEN, _NOBODY)
         return
     for app in scene.status.apps:
-        if app.credentials == "refused":
-            yield failed(_TOKEN, "credentials_refused", f"app {app.app}: USPS refuses its secret")
+        told = any(slot.trouble and slot.trouble.code == _REFUSED for slot in app.slots)
+        if app.credentials == Standing.REFUSED and not told:
+            yield failed(_TOKEN, _REFUSED, f"app {app.app}: USPS refuses its secret")
         for slot in app.slots:
             yield judge_slot(app, slot)
 

@@ -88,7 +88,9 @@ def judge_failure(app: AppSettings, error: Exception, hint: str = "") -> Finding
         case ssl.SSLCertVerificationError():
             return failed(_TLS, "certificate_refused", f"{to}: {error.verify_message}")
         case ssl.SSLError():
-            return failed(_TLS, "tls_failed", f"{to}: {error.reason or 'TLS failed'}")
+            return failed(
+                _TLS, "tls_failed", f"{to}: {getattr(error, 'reason', None) or 'it failed'}"
+            )
         case ProxyRefusedError():
             return failed(_TLS, "proxy_refused", f"{to}: {error}")
         case OSError() if app.ca_file and error.filename == str(app.ca_file):

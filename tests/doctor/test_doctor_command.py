@@ -1,0 +1,409 @@
+"""`doctor` as a process, at brokers that run, hang, are dead or are none."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import threading
+
+import msgspec
+import pytest
+from identities import Identity, as_identity
+from processes import Home, Usps, until
+
+from usps_token_broker import cli
+from usps_token_broker.catalogue import CATALOGUE
+from usps_token_broker.doctor import Scene, bundle, exit_code, old_bearer, walk
+from usps_token_broker.doctor.old_bearer import Fate, Proof
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
+IDS = ("12345678", "900012345", "1000000001", "demo-client-id", "demo-client-secret")
+EPS = "123456789"
+
+
+@contextlib.contextmanager
+def shop(*faults, **more):
+    """A broker with both tokens, at a simulated USPS."""
+    with Usps(*(word for fault in faults for word in ("--fault", fault))) as usps:
+        home = Home(usps.base_url, **more)
+        try:
+            with home.broker() as process:
+                yield usps, home, process
+        finally:
+            home.remove()
+
+
+def is_ready(home):
+    return home.slot()["ready"] and home.slot("payment")["ready"]
+
+
+@pytest.fixture(scope="module")
+def well():
+    """One broker that is well; tests of this fixture change nothing about it."""
+    with shop(bearer="users = [52001]") as (usps, home, _):
+        until(lambda: is_ready(home))
+        yield usps, home
+
+
+def examined(home, *options, **more):
+    """The exit code, and each finding by its check."""
+    done = home.command("doctor", "--json", *options, **more)
+    assert done.stdout, done.stderr
+    told = json.loads(done.stdout)
+    assert told["exit_code"] == done.returncode
+    by_check = {}
+    for finding in told["findings"]:
+        assert not finding["saw"].startswith("could not look"), finding
+        assert (finding["verdict"] == "pass") == (not finding["code"]) or finding[
+            "verdict"
+        ] == "not looked at"
+        assert not finding["code"] or (finding["code"] in CATALOGUE and finding["fix"])
+        by_check.setdefault(finding["check"], []).append(finding)
+    return done.returncode, by_check
+
+
+def worst(findings):
+    """The gravest of some findings: verdict and row."""
+    order = ["fail", "warn", "not looked at", "pass"]
+    finding = min(findings, key=lambda f: order.index(f["verdict"]))
+    return finding["verdict"], finding["code"]
+
+
+def seen_by_a_stranger(home):
+    """The exit code and the gravest of each check, as a user sees it whom no rule names.
+
+    In a child of ours: this Python may be closed to others.
+    """
+
+    def look():
+        findings = [*walk(Scene(config=home.config, sockets=(home.socket,), environ={}))]
+        by_check = {}
+        for finding in msgspec.to_builtins(findings):
+            by_check.setdefault(finding["check"], []).append(finding)
+        seen = {name: worst(some) for name, some in by_check.items()}
+        return json.dumps([exit_code(findings), seen]).encode()
+
+    return json.loads(as_identity(Identity(54321, 54321), look))
+
+
+# A broker that is well
+
+
+def test_a_broker_that_is_well_fails_nothing_and_costs_no_call(well):
+    """What USPS saw is what the broker itself asked for."""
+    usps, home = well
+    before = usps.ask("GET", "/sim/calls")
+    code, found = examined(home)
+    assert code == 0
+    assert usps.ask("GET", "/sim/calls") == before
+    for check in ("config", "socket", "state", "secret", "directories", "access", "dns", "tls"):
+        assert worst(found[check]) == ("pass", ""), found[check]
+    for check in ("token", "scopes", "roles", "budget", "quota"):
+        assert worst(found[check]) == ("pass", ""), found[check]
+    assert worst(found["old bearer"]) == ("not looked at", "")
+
+
+def test_people_get_plain_lines_that_fit_80_columns(well):
+    """No colour where there is no terminal; what must be copied is not broken."""
+    _, home = well
+    done = home.command("doctor")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) < 80
+    assert re.search(r"^\d+ pass, \d+ warn, 0 fail, \d+ not looked at$", done.stdout, re.MULTILINE)
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("user", "verdict"),
+    [("52001", "pass"), ("0", "pass"), ("daemon", "fail"), ("nobody", "fail"), ("none", "fail")],
+)
+def test_as_says_what_a_user_would_get(well, user, verdict):
+    """By name or number; one who is not there gets nothing."""
+    _, home = well
+    _, found = examined(home, "--as", user)
+    assert worst(found["access"])[0] == verdict
+
+
+@as_root
+def test_an_ordinary_user_is_told_what_he_cannot_see(well):
+    """And nothing that is well is said to fail."""
+    _, home = well
+
+    code, seen = seen_by_a_stranger(home)
+    assert code == 0
+    assert seen["socket"] == ["warn", "forbidden"]
+    assert seen["secret"] == ["not looked at", ""]
+    assert seen["token"] == ["not looked at", ""]
+    assert seen["old bearer"] == ["not looked at", ""]
+
+
+# A host that is half broken
+
+
+def test_without_a_configuration_everything_else_is_looked_at(tmp_path):
+    """What needs one says so."""
+    home = Home("http://127.0.0.1:9")
+    home.config.unlink()
+    code, found = examined(home)
+    home.remove()
+    assert code == 78
+    assert worst(found["config"]) == ("fail", "config_invalid")
+    assert worst(found["roles"]) == ("not looked at", "")
+
+
+@as_root
+def test_a_configuration_of_somebody_else_is_not_looked_at():
+    """An ordinary user's view is no failure of the broker's."""
+    home = Home("http://127.0.0.1:9")
+    home.config.chmod(0o600)
+
+    try:
+        assert seen_by_a_stranger(home)[1]["config"] == ["not looked at", ""]
+    finally:
+        home.remove()
+
+
+def test_a_socket_that_nobody_listens_on_is_not_running():
+    """A broker that was killed leaves it."""
+    home = Home("http://127.0.0.1:9")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(home.socket))
+    code, found = examined(home)
+    home.remove()
+    assert code == 78
+    assert worst(found["socket"]) == ("fail", "not_running")
+
+
+@pytest.mark.parametrize(
+    ("said", "row"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "not_a_broker"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "not_a_broker"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "bad_answer"),
+        (b"", "not_a_broker"),
+    ],
+)
+def test_a_socket_of_something_else_is_no_broker(said, row):
+    """Whatever it says."""
+    home = Home("http://127.0.0.1:9")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home.socket))
+        listening.listen()
+
+        def answer():
+            connected, _ = listening.accept()
+            with connected:
+                connected.recv(4096)
+                connected.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        _, found = examined(home)
+        thread.join(10)
+    home.remove()
+    assert worst(found["socket"]) == ("fail", row)
+
+
+def test_a_broker_that_is_stopped_is_told_by_its_process():
+    """It takes connections and says nothing, as one that hangs."""
+    with shop() as (_, home, process):
+        until(lambda: is_ready(home))
+        process.process.send_signal(signal.SIGSTOP)
+        try:
+            _, found = examined(home)
+        finally:
+            process.process.send_signal(signal.SIGCONT)
+    assert worst(found["socket"]) == ("fail", "timed_out")
+    assert f"`kill -CONT {process.process.pid}`" in found["socket"][0]["saw"]
+
+
+def test_what_usps_refuses_is_told_with_its_row():
+    """As the broker's own status has it, and a person must act."""
+    with shop("invalid_client=wrong_secret@token") as (_, home, _):
+        until(lambda: home.slot()["trouble"])
+        code, found = examined(home)
+    assert code == 78
+    assert worst(found["token"]) == ("fail", "client_secret_wrong")
+
+
+# With two calls
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [((), ("pass", "")), (("revoke_on_renewal",), ("warn", "old_bearer_dies"))],
+)
+def test_online_finds_out_whether_a_new_bearer_kills_the_old_one(faults, expected):
+    """With one renewal, which the broker's budget counts, and one look-up; and keeps the answer."""
+    with shop(*faults) as (usps, home, _):
+        until(lambda: is_ready(home))
+        before = home.token()["serial"]
+        _, found = examined(home, "--online")
+        assert worst(found["online"]) == ("pass", "")
+        assert worst(found["old bearer"]) == expected
+        assert (usps.calls("token"), usps.calls("addresses")) == (2, 1)
+        assert usps.calls("payment-authorization") == 1
+        budget = {b["endpoint"]: b["used_last_hour"] for b in home.status()["apps"][0]["budget"]}
+        assert budget["token"] == 2
+        assert home.token()["serial"] != before
+        _, later = examined(home)
+        assert worst(later["old bearer"]) == expected
+        assert (usps.calls("token"), usps.calls("addresses")) == (2, 1)
+        assert (home.folder / "state" / "doctor").stat().st_mode & 0o777 == 0o600
+
+
+def test_online_makes_no_look_up_when_the_renewal_is_refused():
+    """There is no old bearer then, and the reason is USPS's."""
+    with shop() as (usps, home, _):
+        until(lambda: is_ready(home))
+        usps.ask("POST", "/sim/faults", {"name": "unavailable"})
+        _, found = examined(home, "--online")
+        assert worst(found["online"])[0] == "fail"
+        assert usps.calls("addresses") == 0
+
+
+def test_online_without_a_broker_makes_no_call():
+    """Nobody else is asked for a token."""
+    with Usps() as usps:
+        home = Home(usps.base_url)
+        _, found = examined(home, "--online")
+        home.remove()
+        assert worst(found["online"])[0] == "not looked at"
+        assert (usps.calls("token"), usps.calls("addresses")) == (0, 0)
+
+
+def test_a_renewal_is_within_the_budget():
+    """The last two attempts of a token are left to its planned renewal."""
+    with shop() as (usps, home, _):
+        until(lambda: is_ready(home))
+        for _ in range(4):
+            _, found = examined(home, "--online")
+        assert worst(found["online"]) == ("fail", "budget_exhausted")
+        assert usps.calls("token") <= 3
+
+
+# What is recorded
+
+
+def test_one_answer_a_host_is_kept(tmp_path):
+    """The latest; what is damaged counts for nothing."""
+    assert old_bearer.read(tmp_path) == []
+    for proof in (
+        Proof("a", Fate.DIES, 1.0, "x"),
+        Proof("b", Fate.LIVES, 2.0, "y"),
+        Proof("a", Fate.LIVES, 3.0, "z"),
+    ):
+        old_bearer.write(tmp_path, proof)
+    assert {p.host: p.at for p in old_bearer.read(tmp_path)} == {"a": 3.0, "b": 2.0}
+    (tmp_path / old_bearer.FILE).write_bytes(b"[" * 100_000)
+    assert old_bearer.read(tmp_path) == []
+
+
+def test_a_link_in_its_place_is_neither_read_nor_written_through(tmp_path):
+    """The directory may be another user's, and we root."""
+    victim = tmp_path / "victim"
+    victim.write_text("x")
+    state = tmp_path / "state"
+    state.mkdir()
+    for name in (old_bearer.FILE, f"{old_bearer.FILE}.new"):
+        (state / name).symlink_to(victim)
+    assert old_bearer.read(state) == []
+    old_bearer.write(state, Proof("a", Fate.LIVES, 1.0, "x"))
+    assert victim.read_text() == "x"
+    assert not (state / old_bearer.FILE).is_symlink()
+
+
+@as_root
+def test_what_root_records_is_the_brokers_own(tmp_path):
+    """It may close its directory to others, and must be able to remove what lies there."""
+    os.chown(tmp_path, 52001, 52001)
+    old_bearer.write(tmp_path, Proof("a", Fate.LIVES, 1.0, "x"))
+    assert (tmp_path / old_bearer.FILE).stat().st_uid == 52001
+
+
+# The bundle
+
+
+def test_a_bundle_holds_all_of_it_and_no_secret_or_id(well):
+    """By their values in every spelling that the bundle could have of them."""
+    _, home = well
+    tokens = [home.token(slot)["token"] for slot in ("bearer", "payment")]
+    report = {
+        "status": 418,
+        "body": f"account {EPS} of demo-client-id, token {tokens[0]}",
+        "path": "/labels/v3/label/9400100000000000000000",
+        "serials": {"bearer": home.token()["serial"]},
+    }
+    assert home.ask("POST", "/v1/answers", report)[0] == 200
+    path = home.folder / "bundle.json"
+    done = home.command("doctor", "--bundle", str(path), environ={"USPS_SOMETHING": "900012345"})
+    assert done.returncode == 0, done.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    text = path.read_text()
+    for canary in (*IDS, EPS, *tokens, *(token.split(".")[1] for token in tokens), "94001000"):
+        assert canary not in text, canary
+    told = json.loads(text)
+    assert told["versions"]["usps-token-broker"]
+    assert told["status"]["apps"][0]["slots"][0]["ready"]
+    assert any("usps_token_broker_info" in line for line in told["metrics"])
+    assert told["unrecognised"]["answers"][0]["status"] == 418
+    assert told["variables"] == ["USPS_SOMETHING"]
+    [written] = told["configuration"].values()
+    roles = written["apps"]["default"]["payments"]["default"]["roles"]
+    assert roles[0]["roleName"] == "PAYER"
+    assert roles[0]["CRID"] == "[8 characters]"
+    assert {finding["check"] for finding in told["findings"]} >= {"config", "socket", "token"}
+
+
+def test_a_bundle_is_never_written_over_a_file(well):
+    """Nor through a link; and nothing is looked at in vain."""
+    _, home = well
+    (home.folder / "taken").write_text("x")
+    (home.folder / "dangling").symlink_to(home.folder / "nowhere")
+    for name in ("taken", "dangling"):
+        done = home.command("doctor", "--bundle", str(home.folder / name))
+        assert (done.returncode, done.stdout) == (73, "")
+        assert "there already" in done.stderr
+    assert (home.folder / "taken").read_text() == "x"
+    assert not (home.folder / "nowhere").exists()
+
+
+def test_a_bundle_that_cannot_be_written_says_so(well):
+    """After all was looked at."""
+    _, home = well
+    done = home.command("doctor", "--bundle", str(home.folder / "none" / "bundle"))
+    assert done.returncode == 73
+    assert "cannot write" in done.stderr
+
+
+def test_a_secret_in_the_wrong_place_of_the_configuration_stays_here(tmp_path):
+    """As a bare string, under a wrong key, as a number, in a URL."""
+    home = Home("http://127.0.0.1:9")
+    home.config.write_text(
+        '[apps.default]\nbase_url = "https://me:Hidden0pass@usps.example"\n'
+        'client_id = "Zx9canaryQ7"\nclient_secret = "Zx9canaryQ8"\nclientsecret = "Zx9canaryQ9"\n'
+        "CRID = 7700112233\n[apps.default.payments.default]\n"
+        'roles = [{ roleName = "Zx9canaryQA", CRID = 7700112234, x = { y = ["Zx9canaryQB"] } }]\n'
+    )
+    path = home.folder / "bundle.json"
+    home.command("doctor", "--bundle", str(path))
+    text = path.read_text()
+    home.remove()
+    assert "Zx9canary" not in text
+    assert "Hidden0pass" not in text
+    assert "77001122" not in text
+
+
+def test_what_cannot_be_had_does_not_end_a_bundle(scene):
+    """It says that it is missing."""
+    told = json.loads(bundle.make(scene, []))
+    assert told["status"] is None
+    assert told["old_bearer"] == []
+
+
+def test_doctor_is_a_command():
+    """With its help."""
+    assert "doctor" in cli._COMMANDS

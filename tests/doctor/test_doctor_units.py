@@ -1,0 +1,56 @@
+"""The service units by what a service manager says, which is a program of ours here."""
+
+import sys
+
+import pytest
+from fake_systemctl import FakeSystemctl
+
+from usps_token_broker.doctor import Scene, Verdict, units
+from usps_token_broker.drivers.units import places
+
+NAMES = ("usps-token-broker.socket", "usps-token-broker.service")
+UP = {"active": "active", "file": "enabled"}
+
+
+@pytest.fixture
+def systemctl(tmp_path, monkeypatch):
+    """On a host that has none of our units on its disk."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setenv("PATH", str(directory))
+    nowhere = places.of_image(tmp_path)
+    monkeypatch.setattr(places, "of_host", lambda: nowhere)
+    return FakeSystemctl(directory, sys.executable)
+
+
+def told(scene):
+    return [(finding.verdict, finding.code) for finding in units.look(scene)]
+
+
+def test_units_that_are_up_pass(systemctl):
+    """Socket and service; whom the broker runs as is the service's user then."""
+    systemctl.set(units=dict.fromkeys(NAMES, UP))
+    scene = Scene()
+    assert told(scene) == [(Verdict.PASS, "")] * 2
+    assert scene.unit_installed
+    assert systemctl.take_record() == []
+
+
+def test_a_service_that_has_failed_is_told_with_its_journal(systemctl):
+    """Beside a socket that is up."""
+    systemctl.set(units={NAMES[0]: UP, NAMES[1]: {"active": "failed", "file": "enabled"}})
+    found = {finding.saw: finding for finding in units.look(Scene())}
+    assert found[f"{NAMES[1]} has failed"].code == "unit_failed"
+    assert "journalctl" in found[f"{NAMES[1]} has failed"].fix
+
+
+def test_a_manager_that_does_not_run_says_nothing_of_units(systemctl):
+    """A container with the program alone."""
+    systemctl.set(running=False)
+    assert told(Scene()) == [(Verdict.WARN, "not_running")]
+
+
+def test_without_systemd_nothing_is_said_of_units(tmp_path, monkeypatch):
+    """Something else starts the broker there."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert told(Scene()) == [(Verdict.UNSEEN, "")]
