@@ -1,6 +1,7 @@
 """The service units by what a service manager says, which is a program of ours here."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 from fake_systemctl import FakeSystemctl
@@ -18,7 +19,7 @@ def systemctl(tmp_path, monkeypatch):
     directory = tmp_path / "bin"
     directory.mkdir()
     monkeypatch.setenv("PATH", str(directory))
-    nowhere = places.of_image(tmp_path)
+    nowhere = replace(places.of_image(tmp_path), call=("systemctl",))
     monkeypatch.setattr(places, "of_host", lambda: nowhere)
     return FakeSystemctl(directory, sys.executable)
 

@@ -40,6 +40,7 @@ OTHERWISE = {
     "160220": "the list has it; no role that the simulator knows of brings it",
     "160304": "as 160302; the simulator makes no such label",
     "160305": "as 160302; the simulator makes no such label",
+    "role_malformed": "tests/config/test_config_role_remarks.py: told before USPS is asked",
     "credentials_refused": "tests/wire/test_usps_refusals.py",
     "grant_not_allowed": "tests/wire/test_usps_refusals.py",
     "payment_refused": "tests/wire/test_usps_refusals.py",
