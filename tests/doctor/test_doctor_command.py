@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import sys
 import threading
 
 import msgspec
@@ -13,9 +15,8 @@ import pytest
 from identities import Identity, as_identity
 from processes import Home, Usps, until
 
-from usps_token_broker import cli
 from usps_token_broker.catalogue import CATALOGUE
-from usps_token_broker.doctor import Scene, bundle, exit_code, old_bearer, walk
+from usps_token_broker.doctor import Scene, Verdict, bundle, exit_code, old_bearer, walk
 from usps_token_broker.doctor.old_bearer import Fate, Proof
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
@@ -404,6 +405,31 @@ def test_what_cannot_be_had_does_not_end_a_bundle(scene):
     assert told["old_bearer"] == []
 
 
-def test_doctor_is_a_command():
-    """With its help."""
-    assert "doctor" in cli._COMMANDS
+@as_root
+def test_a_broker_that_is_configured_elsewhere_is_no_failure():
+    """Its environment has it all, as in a container; what is here has nothing to say."""
+    with shop() as (_, home, _):
+        until(lambda: is_ready(home))
+        scene = Scene(
+            sockets=(home.socket,), environ={}, default_path=home.folder / "nowhere" / "broker.toml"
+        )
+        findings = [*walk(scene)]
+    seen = {finding.check: finding.verdict for finding in findings}
+    assert exit_code(findings) == 0
+    assert (seen["config"], seen["token"]) == (Verdict.UNSEEN, Verdict.PASS)
+
+
+def test_on_a_terminal_it_is_in_colour(well):
+    """One line of a failure is not missed among many."""
+    _, home = well
+    words = [sys.executable, "-m", "usps_token_broker", "doctor", "--config", str(home.config)]
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, words, {**os.environ, "TERM": "xterm"})
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO is how the end of a terminal reads
+        while piece := os.read(master, 65536):
+            shown += piece
+    os.close(master)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert b"\x1b[32mpass config" in shown

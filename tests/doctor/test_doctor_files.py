@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from standings import GOOD, status
 
 from usps_token_broker.doctor import Verdict, configuration, files
 from usps_token_broker.drivers import probing
@@ -175,3 +176,19 @@ def test_the_listener_is_known_by_the_kernels_word(folder):
     assert running.identity.uid == os.geteuid()
     assert not running.is_stopped
     assert probing.process(2**30) is None
+
+
+def test_a_pid_of_somebody_else_is_not_taken_for_the_brokers(scene, folder):
+    """A broker in a container tells a number of its own."""
+    state = folder / "state"
+    state.mkdir(0o700)
+    [*configuration.look(scene)]
+    owner = state.stat().st_uid
+    scene.status = status(GOOD, pid=1)
+    assert scene.daemon().uid == owner
+    assert not probing.is_broker(2**30)
+
+
+def test_the_kernel_is_asked_about_the_clock():
+    """One of the three, and nothing raises: a sandbox may forbid to ask."""
+    assert probing.clock_synchronised() in probing.Synchronised

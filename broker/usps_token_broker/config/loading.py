@@ -21,6 +21,8 @@ from usps_token_broker.config.tables import ENVIRONMENT, Table, Variables
 from usps_token_broker.drivers.secret_source import EnvironmentSource
 
 DEFAULT_PATH: Final = Path("/etc/usps-token-broker/broker.toml")
+NO_CONFIGURATION: Final = "no configuration"
+"""What stands in the place of a file's name where there is neither file nor variable."""
 
 _EXAMPLE: Final = """\
 [apps.default]
@@ -111,7 +113,7 @@ def _with_example(problem: Problem) -> Problem:
 def _nothing_at(default_path: Path) -> Problem:
     example = "\n".join(f"    {line}" for line in _EXAMPLE.splitlines())
     return Problem(
-        "no configuration",
+        NO_CONFIGURATION,
         "",
         f"{default_path} or USPS_CLIENT_ID in the environment",
         "neither",

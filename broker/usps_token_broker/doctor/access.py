@@ -9,7 +9,7 @@ from typing import Final
 
 from usps_token_broker.app.access import AccessTable, Rule
 from usps_token_broker.config import AppSettings
-from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
+from usps_token_broker.doctor.findings import Finding, failed, passed, unseen
 from usps_token_broker.doctor.scene import Scene
 from usps_token_broker.drivers import probing
 from usps_token_broker.drivers.probing import Identity
@@ -92,12 +92,6 @@ def _reach(person: Person, path: Path) -> Iterator[Finding]:
         yield passed(CHECK, f"user {person.name} can reach {path}")
     else:
         yield failed(CHECK, "no_permission", f"user {person.name} cannot reach {path}")
-
-
-def judge_self(scene: Scene) -> Iterator[Finding]:
-    """What the running broker opens to whoever runs this."""
-    if scene.status is not None and not any(app.slots for app in scene.status.apps):
-        yield warned(CHECK, "forbidden", "the running broker opens no token to this user")
 
 
 def _whom(rule: Rule) -> str:

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -15,43 +15,50 @@ from usps_token_broker import version
 from usps_token_broker.config.files import read_toml
 from usps_token_broker.core.values import Secret
 from usps_token_broker.doctor import old_bearer
+from usps_token_broker.doctor.fencing import DEADLINE_SECONDS, within
 from usps_token_broker.doctor.findings import Finding
 from usps_token_broker.doctor.masking import Mask
 from usps_token_broker.doctor.scene import ASK_SECONDS, SERVICE_USER, Scene
 from usps_token_broker.drivers import clock, probing
 from usps_token_broker.drivers.secret_source import SecretError, read_secret
 
+T = TypeVar("T")
+U = TypeVar("U")
+
 _JOURNAL_LINES: Final = 200
 _JOURNAL_SECONDS: Final = 10.0
 _MOST_FILES: Final = 50
+_MISSING: Final = "[not to be had]"
 _LIBRARIES: Final = ("anyio", "filelock", "httptools", "httpx", "msgspec", "rich")
 
 
 def make(scene: Scene, findings: Iterable[Finding]) -> bytes:
     """The bundle as JSON for people. What cannot be had is said to be missing. Blocks."""
-    files = dict(_files(scene))
-    mask = Mask(files.values(), _secrets(scene))
+    files = _had(lambda: dict(_files(scene)), {})
+    mask = Mask(files.values(), _had(lambda: [*_secrets(scene)], []))
+    proofs = _had(lambda: mask.tree(_proofs(scene)), _MISSING)
+    metrics = _had(lambda: [*map(mask.figures, _asked(scene, "/metrics").splitlines())], _MISSING)
     whole = {
         "made_at": round(clock.now().wall),
-        "versions": _had(_versions),
+        "versions": _versions(),
         "findings": mask.tree([msgspec.to_builtins(finding) for finding in findings]),
-        "old_bearer": _had(lambda: mask.tree(_proofs(scene))),
-        "configuration": {str(path): mask.configuration(told) for path, told in files.items()},
+        "old_bearer": proofs,
+        "configuration": {mask.text(str(p)): mask.configuration(t) for p, t in files.items()},
         "variables": sorted(name for name in scene.environ if name.startswith("USPS_")),
         "status": mask.tree(msgspec.to_builtins(scene.status)),
-        "metrics": _had(lambda: [*map(mask.figures, _asked(scene, "/metrics").splitlines())]),
-        "unrecognised": _had(lambda: mask.tree(_unrecognised(scene))),
-        "journal": _had(lambda: [*map(mask.text, _journal())]),
+        "metrics": metrics,
+        "unrecognised": _had(lambda: mask.tree(_unrecognised(scene)), _MISSING),
+        "journal": _had(lambda: [*map(mask.text, _journal())], _MISSING),
     }
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
 
 
-def _had(get: Callable[[], object]) -> object:
-    """What it gives, or why there is nothing."""
+def _had(get: Callable[[], T], otherwise: U) -> T | U:
+    """What it gives; the other where it raises or hangs: a broken host is what it is for."""
     try:
-        return get()
-    except Exception as error:  # noqa: BLE001 - a bundle of a broken host is what it is for
-        return f"[not to be had: {type(error).__name__}]"
+        return within(DEADLINE_SECONDS, get)
+    except Exception:  # noqa: BLE001 - as said
+        return otherwise
 
 
 def _versions() -> dict[str, str]:
@@ -105,7 +112,7 @@ def _unrecognised(scene: Scene) -> object:
         if os.access(path, os.W_OK):
             heard = probing.ask(path, "GET", "/v1/unrecognised", ASK_SECONDS)
             return msgspec.json.decode(heard.body) if heard.status == http.client.OK else []
-    return "[not to be had: the admin socket is not open to this user]"
+    return _MISSING
 
 
 def _journal() -> Iterator[str]:

@@ -1,7 +1,8 @@
 """The configuration: is it there, does it parse, and does it say what is meant?"""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 
 from usps_token_broker.config import (
     AppSettings,
@@ -12,8 +13,10 @@ from usps_token_broker.config import (
     load,
     role_remarks,
 )
+from usps_token_broker.config.loading import NO_CONFIGURATION
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
-from usps_token_broker.doctor.scene import Scene
+from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
+from usps_token_broker.drivers import probing
 from usps_token_broker.wire.payment_roles import role_faults
 
 CHECK = "config"
@@ -25,6 +28,12 @@ def look(scene: Scene) -> Iterator[Finding]:
     try:
         scene.settings = _load(scene)
     except ConfigError as error:
+        if _is_elsewhere(error, scene.sockets):
+            saw = "there is none here, and a broker listens that has one"
+            yield unseen(
+                CHECK, saw, "give --config FILE, or the variables that it was started with"
+            )
+            return
         yield from judge_refusal(error)
     else:
         yield from judge(scene.settings)
@@ -35,6 +44,19 @@ def _load(scene: Scene) -> Settings:
     own = scene.config is None and os.path.lexists(scene.default_path)
     uid = 0 if own or scene.config == scene.default_path else os.getuid()
     return load(scene.config, scene.environ, uid=uid, default_path=scene.default_path)
+
+
+def _is_elsewhere(error: ConfigError, sockets: Iterable[Path]) -> bool:
+    """Whether nothing is configured here, as where a container or its environment has it all."""
+    if [problem.source for problem in error.problems] != [NO_CONFIGURATION]:
+        return False
+    for path in sockets:
+        try:
+            probing.listener(path, ASK_SECONDS)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
 
 
 def judge_refusal(error: ConfigError) -> Iterator[Finding]:

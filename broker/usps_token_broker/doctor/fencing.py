@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from usps_token_broker.doctor.findings import Finding, unseen
 from usps_token_broker.wire.redaction import redact
+
+T = TypeVar("T")
 
 DEADLINE_SECONDS: Final = 15.0
 """For one check. A name service or a disk that hangs does so for minutes."""
@@ -19,23 +21,41 @@ def fenced(
     A check that hangs is left behind in its thread, which ends with the process.
     """
     found: list[Finding] = []
-    trouble: list[str] = []
+
+    def run() -> None:
+        for finding in look():
+            found.append(finding)  # noqa: PERF402 - what came before a trouble counts
+
+    try:
+        within(deadline_seconds, run)
+    except Exception as error:  # noqa: BLE001 - that is what the fence is for
+        why = str(error) if isinstance(error, HangsError) else f"{type(error).__name__}: {error}"
+        yield from list(found)
+        yield unseen(check, f"could not look: {redact(why)}")
+    else:
+        yield from found or [unseen(check, "nothing here to look at")]
+
+
+class HangsError(Exception):
+    """Something took longer than it may."""
+
+
+def within(deadline_seconds: float, get: Callable[[], T]) -> T:
+    """What `get` gives, or raises, in a thread of its own. Raises HangsError at the deadline."""
+    given: list[T] = []
+    trouble: list[Exception] = []
 
     def run() -> None:
         try:
-            for finding in look():
-                found.append(finding)  # noqa: PERF402 - what came before the trouble counts
-        except Exception as error:  # noqa: BLE001 - that is what the fence is for
-            trouble.append(redact(f"{type(error).__name__}: {error}"))
+            given.append(get())
+        except Exception as error:  # noqa: BLE001 - it is raised again below
+            trouble.append(error)
 
-    thread = threading.Thread(target=run, name=f"doctor {check}", daemon=True)
+    thread = threading.Thread(target=run, name="doctor", daemon=True)
     thread.start()
     thread.join(deadline_seconds)
-    told = list(found)
-    if thread.is_alive():
-        told.append(unseen(check, f"could not look: no answer within {deadline_seconds:g} s"))
-    elif trouble:
-        told.append(unseen(check, f"could not look: {trouble[0]}"))
-    elif not told:
-        told.append(unseen(check, "nothing here to look at"))
-    yield from told
+    if trouble:
+        raise trouble[0]
+    if not given:
+        raise HangsError(f"no answer within {deadline_seconds:g} s")
+    return given[0]

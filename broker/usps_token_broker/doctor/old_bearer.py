@@ -81,9 +81,13 @@ def judge_fate(status: int, headers: dict[str, str], body: str, host: str) -> tu
 
 def prove(scene: Scene) -> Iterator[Finding]:
     """Make the two calls, and record what came of them. Blocks."""
-    app = _app(scene)
-    if app is None or scene.socket is None:
+    if scene.settings is None or scene.socket is None:
         yield unseen(_ONLINE, "it takes a broker that answers, and its configuration")
+        return
+    app = _app(scene)
+    if app is None:
+        names = ", ".join(app.name for app in scene.settings.apps)
+        yield unseen(_ONLINE, "which app is meant is not clear", f"--app NAME, one of {names}")
         return
     old = _bearer(scene.socket, app.name)
     if old is None:

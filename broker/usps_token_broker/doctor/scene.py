@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from usps_token_broker.config import DEFAULT_PATH, Settings
-from usps_token_broker.drivers.probing import Identity, process
+from usps_token_broker.drivers.probing import Identity, is_broker, process
 from usps_token_broker.wire.messages import StatusMessage
 
 SERVICE_USER: Final = "usps-token-broker"
@@ -45,9 +45,10 @@ class Scene:
 
     def daemon(self) -> Identity:
         """Whom the broker runs as, or would: by its process, its service, its state, or as us."""
-        running = process(self.status.pid) if self.status else None
-        if running is not None:
-            return running.identity
+        if self.status is not None and is_broker(self.status.pid):
+            running = process(self.status.pid)
+            if running is not None:
+                return running.identity
         if self.unit_installed:
             try:
                 entry = pwd.getpwnam(SERVICE_USER)

@@ -2,7 +2,6 @@
 
 import ctypes
 import enum
-import errno
 import http.client
 import os
 import shutil
@@ -17,10 +16,8 @@ from typing import Final
 MOST_BYTES: Final = 16 * 1024 * 1024
 _CREDENTIALS: Final = struct.Struct("iII")
 """struct ucred (unix(7)): pid, uid, gid."""
-_TIMEX_BYTES: Final = 512
-"""More than struct timex has anywhere (208 on 64-bit Linux); it is only written to."""
-_TIME_ERROR: Final = 5
-"""The clock is not synchronised (adjtimex(2))."""
+_WORST_ERROR_USEC: Final = 16_000_000
+"""A clock whose error may be larger is not synchronised, for the kernel and for timedatectl."""
 _TEST_SECONDS: Final = 5.0
 
 
@@ -97,6 +94,15 @@ def process(pid: int) -> Running | None:
     return Running(name, state, Identity(uid, gid, groups))
 
 
+def is_broker(pid: int) -> bool:
+    """Whether that process was started as one of ours: a pid of a container is another's here."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"usps-token-broker" in command or b"usps_token_broker" in command
+
+
 def may(identity: Identity, right: str, path: Path) -> bool | None:
     """Whether that user may read (`r`), write (`w`) or pass (`x`) it; None when nobody can tell.
 
@@ -135,16 +141,32 @@ class Synchronised(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class _Timex(ctypes.Structure):
+    """The beginning of struct timex (adjtimex(2)), and more room than its rest takes."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("rest", ctypes.c_char * 512),
+    )
+
+
 def clock_synchronised() -> Synchronised:
-    """Whether something keeps the clock right, by adjtimex(2), which takes no right to ask."""
-    timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # all zero: modes = 0 changes nothing
+    """Whether something keeps the clock right, by adjtimex(2), which anybody may ask.
+
+    By the error that may have come up, as timedatectl does: the flag STA_UNSYNC is also set to
+    keep the kernel from the hardware clock.
+    """
+    timex = _Timex()  # all zero: modes = 0 changes nothing
     try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(timex)
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
     except (OSError, AttributeError):
         return Synchronised.UNKNOWN
     if state < 0:
         return Synchronised.UNKNOWN
-    return Synchronised.NO if state == _TIME_ERROR else Synchronised.YES
+    return Synchronised.NO if timex.maxerror >= _WORST_ERROR_USEC else Synchronised.YES
 
 
 def journal(unit: str, lines: int, deadline_seconds: float) -> Iterator[str]:
@@ -189,8 +211,3 @@ def room(path: Path) -> tuple[int, bool]:
 def groups_of(user: str, gid: int) -> Collection[int]:
     """The groups that the name service has a user in. Blocks. Raises OSError."""
     return os.getgrouplist(user, gid)
-
-
-def is_full(error: OSError) -> bool:
-    """Whether a connect failed because too many wait already."""
-    return error.errno == errno.EAGAIN
