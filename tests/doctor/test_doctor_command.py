@@ -433,3 +433,28 @@ def test_on_a_terminal_it_is_in_colour(well):
     os.close(master)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert b"\x1b[32mpass config" in shown
+
+
+def test_a_listener_that_says_a_byte_now_and_then_is_silent():
+    """No deadline of one read ends that."""
+    home = Home("http://127.0.0.1:9")
+    over = threading.Event()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home.socket))
+        listening.listen()
+
+        def drip():
+            connected, _ = listening.accept()
+            with connected, contextlib.suppress(OSError):
+                connected.recv(4096)
+                connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                while not over.wait(0.5):
+                    connected.sendall(b" ")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        _, found = examined(home)
+        over.set()
+        thread.join(10)
+    home.remove()
+    assert worst(found["socket"]) == ("fail", "timed_out")

@@ -325,7 +325,7 @@ def test_a_connection_that_fails_has_the_row_of_its_cause(app, error, code):
         (Handshake("TLSv1.3", 30 * 86_400.0), PASS),
         (Handshake("TLSv1.3", 86_400.0), WARN),
         (Handshake("TLSv1.3", None), PASS),
-        (Handshake("", None), PASS),
+        (Handshake("", None), UNSEEN),
     ],
 )
 def test_a_certificate_that_ends_soon_is_told(app, hands, verdict):

@@ -89,12 +89,16 @@ def prove(scene: Scene) -> Iterator[Finding]:
         names = ", ".join(app.name for app in scene.settings.apps)
         yield unseen(_ONLINE, "which app is meant is not clear", f"--app NAME, one of {names}")
         return
+    admin = next((path for path in admin_sockets(scene) if os.access(path, os.W_OK)), None)
+    if admin is None:
+        yield unseen(_ONLINE, "the admin socket is not open to this user", "use sudo")
+        return
     old = _bearer(scene.socket, app.name)
     if old is None:
         saw = f"app {app.name}: there is no good bearer to begin with, so no call was made"
         yield unseen(_ONLINE, saw, "put right what the other checks say, then do it again")
         return
-    renewed = _renewal(scene, app.name)
+    renewed = _renewal(admin, app.name)
     if isinstance(renewed, Finding):
         yield renewed
         return
@@ -124,13 +128,11 @@ def _bearer(socket: Path, app: str) -> TokenMessage | None:
     return None if token.degraded else token
 
 
-def _renewal(scene: Scene, app: str) -> RenewalMessage | Finding:
-    paths = [path for path in admin_sockets(scene) if os.access(path, os.W_OK)]
-    if not paths:
-        return unseen(_ONLINE, "the admin socket is not open to this user", "use sudo")
+def _renewal(admin: Path, app: str) -> RenewalMessage | Finding:
+    """Another bearer by order, or why there is none."""
     query = urlencode({"app": app, "wait": f"{_WAIT_SECONDS:g}"})
     target = f"/v1/tokens/{quote(BEARER)}/renewals?{query}"
-    heard = probing.ask(paths[0], "POST", target, _WAIT_SECONDS + ASK_SECONDS)
+    heard = probing.ask(admin, "POST", target, _WAIT_SECONDS + ASK_SECONDS)
     if heard.status == http.client.OK:
         return msgspec.json.decode(heard.body, type=RenewalMessage)
     told = msgspec.json.decode(heard.body)
@@ -194,7 +196,7 @@ def judge_proof(proof: Proof, now: float) -> Finding:
     ago = f"tried {span(max(0.0, now - proof.at))} ago"
     match proof.fate:
         case Fate.LIVES:
-            return passed(_CHECK, f"{proof.host}: it lives on beside a new one ({ago})")
+            return passed(_CHECK, f"{proof.host}: it lives on beside a new one, at first ({ago})")
         case Fate.DIES:
             saw = f"{proof.host}: it dies with a new one ({ago}: {proof.detail})"
             return warned(_CHECK, "old_bearer_dies", saw)

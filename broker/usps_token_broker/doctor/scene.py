@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from usps_token_broker.config import DEFAULT_PATH, Settings
-from usps_token_broker.drivers.probing import Identity, is_broker, process
+from usps_token_broker.drivers.probing import Identity, groups_of, is_broker, process
 from usps_token_broker.wire.messages import StatusMessage
 
 SERVICE_USER: Final = "usps-token-broker"
@@ -55,7 +55,8 @@ class Scene:
             except KeyError:
                 pass
             else:
-                return Identity(entry.pw_uid, entry.pw_gid)
+                groups = frozenset(groups_of(entry.pw_name, entry.pw_gid))
+                return Identity(entry.pw_uid, entry.pw_gid, groups)
         if self.settings is not None:
             try:
                 status = self.settings.state_dir.stat()

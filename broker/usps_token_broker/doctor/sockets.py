@@ -10,9 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from usps_token_broker.core.notes import span
+from usps_token_broker.doctor.fencing import HangsError, within
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
 from usps_token_broker.drivers import probing
+from usps_token_broker.drivers.probing import Heard
 from usps_token_broker.wire.messages import AliveMessage, StatusMessage
 
 CHECK: Final = "socket"
@@ -34,7 +36,7 @@ def look(scene: Scene) -> Iterator[Finding]:
         if not stat.S_ISSOCK(path.stat().st_mode):
             yield failed(CHECK, "not_a_broker", f"{path} is no socket")
             return
-        heard = probing.ask(path, "GET", _ALIVE, ASK_SECONDS)
+        heard = _ask(path, _ALIVE)
     except (OSError, ValueError, http.client.HTTPException) as error:
         yield judge_silence(path, error, _stopped(path) if _is_silence(error) else "")
         return
@@ -124,12 +126,23 @@ def _asked(told: dict[str, Any]) -> str:
     return fix if isinstance(fix, str) else ""
 
 
+def _ask(path: Path, target: str) -> Heard:
+    """The answer, all of it within the deadline. Raises what `probing.ask` does."""
+    try:
+        return within(ASK_SECONDS + 1, lambda: probing.ask(path, "GET", target, ASK_SECONDS))
+    except HangsError:  # it sends a byte now and then
+        raise TimeoutError from None
+
+
 def _status(scene: Scene, path: Path) -> Iterator[Finding]:
     """How all stands, for the checks that follow."""
-    heard = probing.ask(path, "GET", "/v1/status", ASK_SECONDS)
+    heard = _ask(path, "/v1/status")
+    if heard.status != http.client.OK:
+        yield judge_answer(path, heard.status, heard.body)
+        return
     try:
         status = msgspec.json.decode(heard.body, type=StatusMessage)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         yield failed(CHECK, "bad_answer", f"{path}: its status is that of another version")
         return
     scene.status = status

@@ -108,6 +108,8 @@ def judge_failure(app: AppSettings, error: Exception, hint: str = "") -> Finding
 def judge_handshake(app: AppSettings, hands: Handshake, now: float) -> Finding:
     """A connection that was made: how, and until when its certificate is good."""
     by = f" by the proxy {app.proxy}" if app.proxy else ""
+    if not hands.version and app.base_url.startswith("https:"):
+        return unseen(_TLS, f"{app.base_url}{by}: the proxy lets us through; TLS within its own")
     if not hands.version:
         return passed(_TLS, f"{app.base_url}{by} takes connections; without TLS of its own")
     if hands.ends_at is None:
