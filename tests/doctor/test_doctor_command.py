@@ -1,5 +1,6 @@
 """`doctor` as a process, at brokers that run, hang, are dead or are none."""
 
+import codecs
 import contextlib
 import json
 import os
@@ -75,13 +76,16 @@ def worst(findings):
 def seen_by_a_stranger(home):
     """The exit code and the gravest of each check, as a user sees it whom no rule names.
 
-    In a child of ours: this Python may be closed to others.
+    In a child of ours: this Python may be closed to others, so it has all that it needs.
     """
+    for codec in ("utf-8-sig", "idna"):
+        codecs.lookup(codec)
 
     def look():
         findings = [*walk(Scene(config=home.config, sockets=(home.socket,), environ={}))]
         by_check = {}
         for finding in msgspec.to_builtins(findings):
+            assert not finding["saw"].startswith("could not look"), finding
             by_check.setdefault(finding["check"], []).append(finding)
         seen = {name: worst(some) for name, some in by_check.items()}
         return json.dumps([exit_code(findings), seen]).encode()
@@ -458,3 +462,71 @@ def test_a_listener_that_says_a_byte_now_and_then_is_silent():
         thread.join(10)
     home.remove()
     assert worst(found["socket"]) == ("fail", "timed_out")
+
+
+def test_online_with_an_app_that_is_not_there_makes_no_call():
+    """The names that there are, are told."""
+    with shop() as (usps, home, _):
+        until(lambda: is_ready(home))
+        _, found = examined(home, "--online", "--app", "none")
+        assert usps.calls("token") == 1
+    assert worst(found["online"])[0] == "not looked at"
+    assert found["online"][0]["fix"] == "--app NAME, one of default"
+
+
+def test_online_begins_with_a_good_bearer_or_not_at_all():
+    """Without one there is nothing to find out, and a renewal would be a retry."""
+    with shop("invalid_client=wrong_secret@token") as (usps, home, _):
+        until(lambda: home.slot()["trouble"])
+        before = usps.calls("token")
+        _, found = examined(home, "--online")
+        assert (usps.calls("token"), usps.calls("addresses")) == (before, 0)
+    assert worst(found["online"])[0] == "not looked at"
+
+
+def test_a_renewal_that_gives_the_same_bearer_has_no_old_one():
+    """The broker calls that a failure, with a row of its own."""
+    with shop("same_token@token") as (usps, home, _):
+        until(lambda: is_ready(home))
+        _, found = examined(home, "--online")
+        assert usps.calls("addresses") == 0
+    assert worst(found["online"]) == ("fail", "token_unchanged")
+
+
+def test_an_answer_that_cannot_be_kept_is_told_at_once():
+    """It was paid for with two calls."""
+    with shop() as (_, home, _):
+        until(lambda: is_ready(home))
+        (home.folder / "state" / "doctor").mkdir()
+        _, found = examined(home, "--online")
+    assert worst(found["online"]) == ("warn", "state_not_saved")
+    assert worst(found["old bearer"])[0] == "not looked at"
+    assert any("it lives on" in finding["saw"] for finding in found["old bearer"])
+
+
+@as_root
+def test_online_is_for_administrators(well):
+    """A worker who may read the bearer may not have it renewed."""
+    usps, home = well
+    before = usps.ask("GET", "/sim/calls")
+    codecs.lookup("utf-8-sig")  # as above
+
+    def look():
+        scene = Scene(config=home.config, sockets=(home.socket,), environ={})
+        findings = msgspec.to_builtins([*walk(scene, online=True)])
+        told = [f for f in findings if f["check"] in {"online", "old bearer"}]
+        return json.dumps(told).encode()
+
+    told = json.loads(as_identity(Identity(52001, 52001), look))
+    assert [(f["verdict"], f["fix"]) for f in told] == [("not looked at", "use sudo")] * 2, told
+    assert usps.ask("GET", "/sim/calls") == before
+
+
+@pytest.mark.parametrize("make", [lambda p: p.write_text(""), os.mkfifo, os.mkdir])
+def test_what_is_no_socket_is_no_broker(make):
+    """It is not opened, which could wait for ever."""
+    home = Home("http://127.0.0.1:9")
+    make(home.socket)
+    _, found = examined(home)
+    home.remove()
+    assert worst(found["socket"]) == ("fail", "not_a_broker")

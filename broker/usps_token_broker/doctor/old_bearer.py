@@ -213,13 +213,14 @@ def read(state_dir: Path) -> list[Proof]:
         raise
     except OSError:
         return []
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return []
-        try:
-            return msgspec.json.decode(file.read(_MOST_BYTES), type=_Record).proofs
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return []
+        return msgspec.json.decode(os.read(descriptor, _MOST_BYTES), type=_Record).proofs
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    finally:
+        os.close(descriptor)
 
 
 def write(state_dir: Path, proof: Proof) -> None:
