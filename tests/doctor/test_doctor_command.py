@@ -530,3 +530,22 @@ def test_what_is_no_socket_is_no_broker(make):
     _, found = examined(home)
     home.remove()
     assert worst(found["socket"]) == ("fail", "not_a_broker")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_paths_of_any_bytes_and_terminals_of_any_encoding_do(options):
+    """Nothing that can be said is lost for what cannot."""
+    home = Home("http://127.0.0.1:9")
+    odd = os.fsdecode(os.fsencode(home.folder) + b"/\xff\xc3.toml")
+    bundled = home.folder / "bundle.json"
+    done = home.command(
+        "doctor",
+        *("--config", odd, "--socket", odd, "--bundle", str(bundled), *options),
+        environ={"PYTHONIOENCODING": "ascii:strict", "USPS_\udcff": "x"},
+    )
+    text = bundled.read_text()
+    home.remove()
+    assert done.returncode == 78, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "no such file" in done.stdout
+    assert "no such file" in text

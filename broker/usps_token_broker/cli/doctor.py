@@ -1,6 +1,7 @@
 """`usps-token-broker doctor`: what is wrong on this host, looked at from the outside in."""
 
 import argparse
+import io
 import os
 import sys
 import textwrap
@@ -74,6 +75,9 @@ def act(options: argparse.Namespace) -> int:
     """Walk, and print each finding as it is found."""
     if options.bundle is not None and os.path.lexists(options.bundle):
         return _complain(f"{options.bundle} is there already; name another file")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # in a terminal of any encoding
+            stream.reconfigure(errors="backslashreplace")
     scene = _scene(options)
     say = _silent if options.json else _sayer()
     findings = []

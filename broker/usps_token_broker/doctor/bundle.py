@@ -44,7 +44,7 @@ def make(scene: Scene, findings: Iterable[Finding]) -> bytes:
         "findings": mask.tree([msgspec.to_builtins(finding) for finding in findings]),
         "old_bearer": proofs,
         "configuration": {mask.text(str(p)): mask.configuration(t) for p, t in files.items()},
-        "variables": sorted(name for name in scene.environ if name.startswith("USPS_")),
+        "variables": sorted(mask.text(n) for n in scene.environ if n.startswith("USPS_")),
         "status": mask.tree(msgspec.to_builtins(scene.status)),
         "metrics": metrics,
         "unrecognised": _had(lambda: mask.tree(_unrecognised(scene)), _MISSING),

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
+import msgspec
+
 from usps_token_broker.doctor.findings import Finding, unseen
 from usps_token_broker.wire.redaction import redact
 
@@ -24,7 +26,7 @@ def fenced(
 
     def run() -> None:
         for finding in look():
-            found.append(finding)  # noqa: PERF402 - what came before a trouble counts
+            found.append(_speakable(finding))  # noqa: PERF401 - what came before a trouble counts
 
     try:
         within(deadline_seconds, run)
@@ -34,6 +36,14 @@ def fenced(
         yield unseen(check, f"could not look: {redact(why)}")
     else:
         yield from found or [unseen(check, "nothing here to look at")]
+
+
+def _speakable(finding: Finding) -> Finding:
+    """The same in characters that UTF-8 has: a path may be of any bytes, and JSON may not."""
+    saw, fix = (
+        text.encode("utf-8", "backslashreplace").decode() for text in (finding.saw, finding.fix)
+    )
+    return msgspec.structs.replace(finding, saw=saw, fix=fix)
 
 
 class HangsError(Exception):
