@@ -26,13 +26,14 @@ No call to USPS is made but with --online.
 Exit code 0: nothing fails; 75: what fails passes by itself; 78: a person must act; 73: the bundle
 cannot be written, or the file is there already."""
 EPILOG = """\
-sudo usps-token-broker doctor
-sudo usps-token-broker doctor --as www-data
-sudo usps-token-broker doctor --online          two calls: a renewal of the bearer, within the
-                                                budget, then one look-up of an address with the
-                                                bearer before it (one of 60 an hour), to find out
-                                                whether a new bearer kills the old one
-sudo usps-token-broker doctor --bundle help.json    for a request for help; no secret, no id"""
+examples:
+  sudo usps-token-broker doctor
+  sudo usps-token-broker doctor --as www-data
+  sudo usps-token-broker doctor --online
+  sudo usps-token-broker doctor --bundle help.json
+--online makes two calls: a renewal of the bearer, within the broker's budget, then one look-up of
+an address with the bearer before it (one of 60 an hour), and keeps what that shows.
+next: what is said after `do:`, then usps-token-broker doctor again"""
 
 _WIDTH: Final = 79
 _MARKS: Final = {
