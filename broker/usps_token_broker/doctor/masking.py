@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from usps_token_broker.catalogue import CATALOGUE
 from usps_token_broker.core.values import Secret
 from usps_token_broker.wire.redaction import MARK, redact
 
@@ -56,7 +57,7 @@ class Mask:
 
     def text(self, line: str) -> str:
         """One line without them."""
-        return _NUMBER.sub(MARK, self.figures(line))
+        return _NUMBER.sub(_unless_known, self.figures(line))
 
     def figures(self, line: str) -> str:
         """The same, for a line with numbers of our own in it: those stay."""
@@ -92,6 +93,11 @@ class Mask:
                 return value
             case _:
                 return f"[{len(str(value))} characters]"
+
+
+def _unless_known(number: re.Match[str]) -> str:
+    """USPS's own codes of what is wrong are what a report is about."""
+    return number[0] if number[0] in CATALOGUE else MARK
 
 
 def _hidden(value: object, key: str = "") -> Iterator[str]:
