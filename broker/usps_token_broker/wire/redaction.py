@@ -16,6 +16,8 @@ MARK: Final = "[…]"
 MOST_CHARS: Final = 5_000
 """Of a longer text the rest is not looked at: far more than is shown, and searched in no time."""
 
+_ODD: Final = re.compile(r"[^\x20-\x7e]")
+"""What may be no text; most of a text is none of these."""
 _JWT: Final = re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){0,2}", re.ASCII)
 _RUN: Final = re.compile(r"[\w+/=-]{32,}", re.ASCII)
 _SEPARATOR: Final = re.compile(r"[-_/+=]+")
@@ -49,7 +51,11 @@ def redact(text: str, secrets: Iterable[Secret] = (), limit: int = LIMIT) -> str
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(_ODD.sub(_printable, text).split())
+
+
+def _printable(character: re.Match[str]) -> str:
+    return character[0] if character[0].isprintable() else " "
 
 
 def _without_opaque(run: re.Match[str]) -> str:

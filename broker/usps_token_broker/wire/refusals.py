@@ -27,14 +27,16 @@ _REFUSALS: Final = frozenset(
 )
 """What the API answers when it says no, also without a body."""
 _NO_SUCH_PATH: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-_SCOPE: Final = re.compile(r"insufficient[_ ](?:oauth[_ ])?scope|\bscopes?\b", re.IGNORECASE)
+_SCOPE: Final = re.compile(
+    r"insufficient[_ ](?:oauth[_ ])?scope|scopes?(?<!\wscope)(?<!\wscopes)\b"
+)
 _SCOPE_CHALLENGE: Final = re.compile(r"\berror\s*=\s*\"?insufficient_scope\b", re.IGNORECASE)
 _PRODUCT: Final = re.compile(
     # The first is what USPS says, the others are what Apigee, its gateway, says to the same end.
-    r"client application identifier is invalid|InvalidApiKeyForGivenResource"
+    r"client application identifier is invalid|invalidapikeyforgivenresource"
     r"|no apiproduct match|apiresource_doesnot_exist",
-    re.IGNORECASE,
 )
+"""As `_SCOPE`, for text in lower case."""
 
 
 def lacks_scope(error: UspsError, headers: Mapping[str, str]) -> bool:

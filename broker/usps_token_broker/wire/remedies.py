@@ -9,30 +9,30 @@ from usps_token_broker.wire.usps import UspsError
 
 
 class _Sign(NamedTuple):
-    """The row that a pattern in the code or the words of an error stands for."""
+    """The row that a pattern in the code or the words of an error, in lower case, stands for."""
 
     pattern: re.Pattern[str]
     row: Row
 
 
 def _sign(pattern: str, code: str) -> _Sign:
-    return _Sign(re.compile(pattern, re.IGNORECASE), catalogue.row(code))
+    return _Sign(re.compile(pattern), catalogue.row(code))
 
 
 _CREDENTIALS: Final = (
     # The descriptions are those of USPS OAuth 3.1.4; `oauth.v2.…` are Apigee's fault codes.
     _sign(r"client authentication failed", "client_secret_wrong"),
-    _sign(r"InvalidApiKeyForGivenResource", "oauth_product_missing"),
+    _sign(r"invalidapikeyforgivenresource", "oauth_product_missing"),
     _sign(r"unsupported_grant_type|unauthorized_client", "grant_not_allowed"),
-    _sign(r"RaiseFault|AccessControl|access.?denied", "token_access_denied"),
-    _sign(r"Invalid ?ApiKey|not approved", "client_unknown"),
+    _sign(r"raisefault|accesscontrol|access.?denied", "token_access_denied"),
+    _sign(r"invalid ?apikey|not approved", "client_unknown"),
 )
 
 PAYMENT_CODES: Final = frozenset(row.code for row in of_accounts.ROWS)
 """Those of USPS's that are about roles, account or enrolment (USPS API Error Consolidated List of
 2025-10-30, sheets Payment, Domestic Labels Outbound and Returns, International Labels)."""
 
-_ENROLMENT: Final = re.compile(r"enroll?ed in USPS Ship", re.IGNORECASE)
+_ENROLMENT: Final = re.compile(r"enroll?ed in usps ship")
 
 
 def credentials_row(error: UspsError) -> Row:

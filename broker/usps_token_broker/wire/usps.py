@@ -9,7 +9,7 @@ import enum
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -76,13 +76,14 @@ class UspsError:
     shape: Shape
     sources: tuple[str, ...] = ()
     """What USPS suspects: `Access Token`, `Header: X-Payment-Authorization-Token`, `roles`."""
+    text: str = field(init=False, repr=False, compare=False)
+    """All of it in lower case, to look for phrases in; bounded. Made once: many rules look."""
 
-    @property
-    def text(self) -> str:
-        """All of it in one string, to look for phrases in; bounded."""
+    def __post_init__(self) -> None:
         message = self.message[:_MAX_SEARCHED_CHARS]
         sources = (source[:_MAX_SEARCHED_CHARS] for source in self.sources)
-        return " | ".join((self.code, *self.sub_codes, message, *sources))[:_MAX_SEARCHED_CHARS]
+        text = " | ".join((self.code, *self.sub_codes, message, *sources))[:_MAX_SEARCHED_CHARS]
+        object.__setattr__(self, "text", text.lower())
 
 
 def parse_error(body: bytes | str) -> UspsError:

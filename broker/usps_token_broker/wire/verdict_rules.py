@@ -101,18 +101,19 @@ def names_payment_token(seen: Seen) -> bool:
 
 
 def _words(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
+    """For text in lower case: without flags a search of a long text is several times as fast."""
+    return re.compile(pattern)
 
 
 _PAYMENT_TOKEN: Final = _words(r"payment[-_ ]?auth(?:orization)?[-_ ]?token")
-_MISSING: Final = _words(r"(?<!or )\b(?:missing|must not be null|not present)\b(?! or)")
-_MALFORMED: Final = _words(r"\bmalformed\b|not a jwt|failed ?to ?resolve ?access ?token")
-_OVER: Final = _words(r"\bexpired|\brevoked|no longer valid")
-_DEAD: Final = _words(r"\bexpired|\brevoked|\binvalid|\bnot valid|no longer valid")
-_RATE: Final = _words(r"policies\.ratelimit|SpikeArrestViolation|QuotaViolation")
+_MISSING: Final = _words(r"(?<!or )(?<!\w)(?:missing|must not be null|not present)\b(?! or)")
+_MALFORMED: Final = _words(r"(?:(?<!\w)malformed\b|not a jwt|failed ?to ?resolve ?access ?token)")
+_OVER: Final = _words(r"(?<!\w)(?:expired|revoked|no longer valid)")
+_DEAD: Final = _words(r"(?<!\w)(?:expired|revoked|invalid|not valid|no longer valid)")
+_RATE: Final = _words(r"policies\.ratelimit|spikearrestviolation|quotaviolation")
 _LIST_CODE: Final = re.compile(r"\d{6}")
-_CONTRACT: Final = _words(r"\bcontract\b")
-_LICENCE: Final = _words(r"\blicen[cs]")
+_CONTRACT: Final = _words(r"contract(?<=\bcontract)\b")
+_LICENCE: Final = _words(r"licen(?<=\blicen)[cs]")
 _OLD_HOST: Final = _words(r"^(?:api\.usps\.com|[a-z0-9-]*-cat\.usps\.com)(?::\d+)?$")
 """Hosts of the platform before 2025 (USPS API Cloud Enrollment, 2024)."""
 
