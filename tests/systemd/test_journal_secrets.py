@@ -54,3 +54,16 @@ def test_each_line_of_the_broker_has_its_priority(story):
     assert "serving tokens on" not in warnings
     assert "<3>" not in installed.journal()
     assert "<6>" not in installed.journal()
+
+
+def test_the_journal_has_fields_to_look_by(story):
+    """What it is about, and the row of the catalogue; `journalctl USPS_SLOT=payment` finds it."""
+    installed, _ = story
+    about = [
+        json.loads(line)
+        for line in installed.journalctl("-o", "json", "USPS_SLOT=payment").splitlines()
+    ]
+    failed = [entry for entry in about if entry["USPS_EVENT"] == "failed"]
+    assert {entry["USPS_REASON"] for entry in failed} >= {"upstream_unavailable"}
+    assert all(entry["SYSLOG_IDENTIFIER"] == "usps-token-broker" for entry in about)
+    assert all(entry["_SYSTEMD_UNIT"] == SERVICE for entry in about)
