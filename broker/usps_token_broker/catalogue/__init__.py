@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from usps_token_broker.catalogue import of_accounts, of_broker, of_calls, of_tokens
+from usps_token_broker.catalogue import (
+    of_accounts,
+    of_broker,
+    of_calls,
+    of_clients,
+    of_hosts,
+    of_tokens,
+)
 from usps_token_broker.catalogue.rows import PORTAL, SUPPORT, WAIT, Row, Who
 
 GROUPS: Final[Mapping[str, tuple[Row, ...]]] = MappingProxyType(
@@ -18,9 +25,9 @@ GROUPS: Final[Mapping[str, tuple[Row, ...]]] = MappingProxyType(
         "Payment authorization": (*of_tokens.PAYMENT, of_accounts.ENROLMENT),
         "USPS's own codes of roles, accounts and enrolment": of_accounts.ROWS,
         "The way to USPS": of_tokens.WAY,
-        "What the broker refuses": of_broker.REFUSALS,
-        "What keeps a client from the broker": of_broker.CLIENTS,
-        "The host": of_broker.HOST,
+        "What the broker refuses": of_broker.ROWS,
+        "What keeps a client from the broker": of_clients.ROWS,
+        "The host": of_hosts.ROWS,
     }
 )
 """For people, in the order in which they are likely to need them."""
