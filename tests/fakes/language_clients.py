@@ -9,7 +9,8 @@ bearer, payment (`name`), headers (`payment`), status, unready (`slots`, `min_va
             `payment`): what the method of that name gives
 printed     all that printing shows of a client and what it gave
 fetch       what USPS answers to `method`, `url`, `headers`, `body` through the client: `status`,
-            `text`, and the `verdict` on a 401; `stream` is a body that is sent once only
+            `text`, and the `verdict` on a 401, or the `error` that it could not be told for;
+            `stream` is a body that is sent once only
 fork        the bearer (`value`) as a child of the program gets it, and the child's `pid`
 at_once     how many bearers `times` calls at once gave (Node.js alone)
 

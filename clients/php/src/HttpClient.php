@@ -14,8 +14,9 @@ namespace UspsTokenClient;
  */
 final class HttpClient
 {
-    /** What the broker said of the last 401; null where it could not be told. */
+    /** What the broker said of the last 401, or why it could not be told. */
     public ?Verdict $verdict = null;
+    public ?BrokerError $error = null;
 
     /**
      * @param object      $inner   a Psr\Http\Client\ClientInterface
@@ -34,7 +35,7 @@ final class HttpClient
      */
     public function sendRequest(object $request): object
     {
-        $this->verdict = null;
+        $this->verdict = $this->error = null;
         $url = (string) $request->getUri();
         $used = $this->tokens->headers();
         if (!$used->areFor($url)) {
@@ -67,8 +68,10 @@ final class HttpClient
         $uri = $request->getUri();
         try {
             return $this->verdict = $this->tokens->report($response->getStatusCode(), $response->getHeaders(), $text, $uri->getPath(), $uri->getHost(), $used);
-        } catch (BrokerError) {
-            return $this->verdict = null;
+        } catch (BrokerError $error) {
+            $this->error = $error;
+
+            return null;
         }
     }
 
