@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -130,3 +132,31 @@ def test_its_language_takes_the_file(path):
     except FileNotFoundError:
         pytest.skip(f"{command[0]} is not installed")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_types_name_what_there_is():
+    """Every method of the Node.js client, and no other."""
+    show = "import {TokenClient as T} from './index.js'; console.log(JSON.stringify(Object."
+    show += "getOwnPropertyNames(T.prototype)))"
+    try:
+        said = subprocess.check_output(
+            ["node", "--input-type=module", "-e", show], cwd=CLIENTS / "node", timeout=60
+        )
+    except FileNotFoundError:
+        pytest.skip("node is not installed")
+    typed = (CLIENTS / "node" / "index.d.ts").read_text("utf-8").partition("class TokenClient")[2]
+    assert set(json.loads(said)) == set(re.findall(r"(?m)^  (\w+)\(", typed))
+
+
+def test_one_version_is_told_everywhere():
+    """That of the broker, in the packages and in what they send."""
+    told = {
+        re.search(pattern, (CLIENTS / path).read_text("utf-8"))[1]
+        for path, pattern in (
+            ("node/package.json", r'"version": "([^"]+)"'),
+            ("node/asking.js", r"VERSION = '([^']+)'"),
+            ("php/src/Asker.php", r"VERSION = '([^']+)'"),
+            ("python/pyproject.toml", r'(?m)^version = "([^"]+)"'),
+        )
+    }
+    assert len(told) == 1, told
