@@ -1,5 +1,6 @@
 /** `fetch` for USPS: the headers go on for the app's own host alone, decided anew for each hop of a redirect. */
-import { AUTHORIZATION, MOST_BODY, PAYMENT } from './values.js';
+import { MOST_BODY } from './reporting.js';
+import { AUTHORIZATION, PAYMENT } from './values.js';
 import { BrokerError } from './errors.js';
 
 /** Where USPS wants the payment token (Labels 3.9.13; International Labels in USPS's examples). */

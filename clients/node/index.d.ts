@@ -1,3 +1,6 @@
+// Without this line all that is declared here would count as exported.
+export {};
+
 /** One token. `value` is the secret; printing the object does not show it. */
 export interface Token {
   readonly value: string;
@@ -19,18 +22,19 @@ export interface Serials {
   readonly payment?: number;
 }
 
-/** Request headers for USPS; only these two are enumerable, the rest tells about them. */
-export type TokenHeaders = {
-  readonly Authorization: string;
-  readonly 'X-Payment-Authorization-Token'?: string;
-} & {
-  readonly serials: Serials;
-  readonly payment: string | undefined;
-  readonly app: string;
+// A class of accessors, since these are not enumerable: a spread, and `fetch`, see the headers alone.
+declare class AboutHeaders {
+  private constructor();
+  get serials(): Serials;
+  get payment(): string | undefined;
+  get app(): string;
   /** Scheme, host and port they are for, and for no other. */
-  readonly baseUrl: string;
-  readonly degraded: boolean;
-};
+  get baseUrl(): string;
+  get degraded(): boolean;
+}
+
+/** `Authorization`, and with payment `X-Payment-Authorization-Token`. Printing them shows no token. */
+export type TokenHeaders = Readonly<Record<string, string>> & AboutHeaders;
 
 /** What USPS answered, and what the call was made with. */
 export interface Report {

@@ -2,16 +2,8 @@
 import { uptime } from 'node:os';
 import { fetchWith } from './fetch.js';
 import { readStatic } from './static.js';
-import {
-  made,
-  paymentSlot,
-  readEntry,
-  readHeaders,
-  readToken,
-  readUnready,
-  readVerdict,
-  report,
-} from './values.js';
+import { paymentSlot, readEntry, readHeaders, readToken, readUnready } from './values.js';
+import { made, readVerdict, report } from './reporting.js';
 import { ask } from './asking.js';
 import { untilReady, waitWithin } from './waiting.js';
 import { BrokerError } from './errors.js';

@@ -1,16 +1,74 @@
 /** What the broker says, as values that show no token when they are printed. Nothing is believed unseen. */
 import { uptime } from 'node:os';
 import { inspect } from 'node:util';
-import { bad, words } from './errors.js';
+import { bad } from './errors.js';
 import { document, json, problem } from './wire.js';
 
 export const [AUTHORIZATION, PAYMENT] = ['Authorization', 'X-Payment-Authorization-Token'];
-const UNTOLD = new Set(['set-cookie', 'cookie', 'authorization', PAYMENT.toLowerCase()]);
-/** Bytes. USPS says what is wrong in the first few hundred; the broker reads no more than this. */
-export const MOST_BODY = 4096;
-/** Shows an object without what is secret in it, also to console.log. */
-const shown = (object, text) =>
-  Object.defineProperty(object, inspect.custom, { value: () => text });
+
+/** One token. Only `value` gives it away, and that is no property of its own, so that nothing prints it. */
+class Token {
+  #value;
+
+  constructor(value, facts) {
+    this.#value = value;
+    Object.freeze(Object.assign(this, facts));
+  }
+
+  get value() {
+    return this.#value;
+  }
+
+  toString() {
+    return `<Token ${this.slot}, serial ${this.serial}, value hidden>`;
+  }
+
+  [inspect.custom]() {
+    return String(this);
+  }
+}
+
+/** Headers as properties, and nothing else: fetch takes even those that are not enumerable for headers. */
+class TokenHeaders {
+  #about;
+
+  constructor(headers, about) {
+    this.#about = about;
+    Object.freeze(Object.assign(this, headers));
+  }
+
+  get serials() {
+    return this.#about.serials;
+  }
+
+  get payment() {
+    return this.#about.payment;
+  }
+
+  get app() {
+    return this.#about.app;
+  }
+
+  get baseUrl() {
+    return this.#about.baseUrl;
+  }
+
+  get degraded() {
+    return this.#about.degraded;
+  }
+
+  toString() {
+    return `<Headers ${Object.keys(this).join(', ')}; values hidden>`;
+  }
+
+  [inspect.custom]() {
+    return String(this);
+  }
+}
+
+// Libraries such as axios take an object for headers only if it is a plain one, which they see by this.
+Object.setPrototypeOf(TokenHeaders.prototype, null);
+
 export const field = (data, name, kind, otherwise) => {
   const value = data[name] ?? otherwise;
   if (
@@ -35,16 +93,14 @@ export function readToken(slot, data, app) {
   const { scopes = null } = data;
   if (scopes !== null && !(Array.isArray(scopes) && scopes.every((one) => typeof one === 'string')))
     throw bad('`scopes` is no list of texts');
-  const token = {
+  return new Token(secret(data.token, 'token', /^[!-~]+$/), {
     slot,
     app: field(data, 'app', 'string'),
     serial: whole(data.serial, slot),
     expiresAt: field(data, 'expires_at', 'number'),
     scopes,
     degraded: data.degraded === true,
-  };
-  Object.defineProperty(token, 'value', { value: secret(data.token, 'token', /^[!-~]+$/) });
-  return Object.freeze(shown(token, `<Token ${slot}, serial ${token.serial}, value hidden>`));
+  });
 }
 
 export function readHeaders(payment, data, app) {
@@ -56,30 +112,15 @@ export function readHeaders(payment, data, app) {
     headers[name] = secret(data.headers?.[name], name);
     serials[kind] = whole(data.serials?.[kind], kind);
   }
-  const facts = {
-    serials: Object.freeze(serials),
+  const { app: named, base_url: baseUrl, degraded } = data;
+  Object.freeze(serials);
+  return new TokenHeaders(headers, {
+    serials,
     payment,
-    app: data.app,
-    baseUrl: data.base_url,
-    degraded: data.degraded === true,
-  };
-  for (const [name, value] of Object.entries(facts))
-    Object.defineProperty(headers, name, { value });
-  return Object.freeze(
-    shown(headers, `<Headers ${Object.keys(headers).join(', ')}; values hidden>`),
-  );
-}
-
-/** Serials by kind, and the name of the payment token, of what a call was made with. */
-export function made(used) {
-  const tokens = [used].flat();
-  if (used?.serials) return { serials: used.serials, payment: used.payment };
-  if (!tokens.every((one) => one?.slot)) return { serials: { ...used } };
-  const [kinds, pay] = [
-    tokens.map((one) => [one.slot === 'bearer' ? 'bearer' : 'payment', one.serial]),
-    tokens.find((one) => one.slot !== 'bearer'),
-  ];
-  return { serials: Object.fromEntries(kinds), payment: pay && (pay.slot.slice(8) || 'default') };
+    app: named,
+    baseUrl,
+    degraded: degraded === true,
+  });
 }
 
 /** The slot of a payment name. Throws TypeError for a name that no slot can have. */
@@ -118,57 +159,3 @@ export function readUnready(answer) {
   // A broker does not name what this user may not know of.
   return Array.isArray(names) && names.length ? names.map(String) : ['a token'];
 }
-
-/** A report as the broker reads it, without cookies, tokens and the query. */
-export function report({ status, headers, body = '', path = '/', host, serials, payment }) {
-  const values = Object.values(serials);
-  if (!values.length || !values.every(Number.isSafeInteger))
-    throw new TypeError(
-      '`used` names what the call was made with: headers(), tokens, or {bearer: SERIAL}',
-    );
-  const pairs = headers?.entries
-    ? [...headers.entries()]
-    : Array.isArray(headers)
-      ? headers
-      : Object.entries(headers ?? {});
-  const told = pairs
-    .map(([name, value]) => [plain(name, 64), plain(value, 256)])
-    .filter(([name]) => !UNTOLD.has(name.toLowerCase()));
-  const text =
-    typeof body === 'string' ? body : Buffer.from(body).subarray(0, MOST_BODY).toString();
-  return {
-    status,
-    headers: Object.fromEntries(told.slice(0, 24)),
-    body: plain(text, MOST_BODY),
-    path: plain(path.split('?')[0], 512),
-    host,
-    serials,
-    payment,
-  };
-}
-
-/** The broker's verdict on a report. */
-export function readVerdict(data, payment) {
-  const headers = data.headers && data.serials ? readHeaders(payment, data) : undefined;
-  const [code, detail, fix, outcome] = ['code', 'detail', 'fix', 'outcome'].map((name) =>
-    field(data, name, 'string'),
-  );
-  const retryAfter = typeof data.retry_after === 'number' ? data.retry_after : null;
-  return {
-    code,
-    detail: words(detail),
-    fix: words(fix),
-    outcome,
-    reason: words(data.reason) || code,
-    retry: data.retry === true && headers !== undefined,
-    retryAfter,
-    headers,
-    serials: headers?.serials ?? {},
-  };
-}
-
-/** Text of bounded length, with nothing in it that a terminal or a parser would act upon. */
-const plain = (text, most) =>
-  String(text)
-    .slice(0, most)
-    .replace(/[^\P{C}\r\n\t]/gu, '?');

@@ -18,8 +18,13 @@ const tokenFacts = (token) => {
   const { slot, app, serial, expiresAt: expires_at, scopes, degraded, value } = token;
   return { slot, app, serial, expires_at, scopes, degraded, value };
 };
-const headerFacts = ({ serials, app, baseUrl: base_url, degraded, ...values }) => ({ serials, app, base_url, degraded, values });
-const headersOf = (headers) => headerFacts(Object.assign(Object.create(null), headers, { serials: headers.serials, app: headers.app, baseUrl: headers.baseUrl, degraded: headers.degraded }));
+const headerFacts = (headers) => {
+  const { serials, app, baseUrl: base_url, degraded } = headers;
+  // As fetch reads them.
+  const names = { authorization: 'Authorization', 'x-payment-authorization-token': 'X-Payment-Authorization-Token' };
+  const values = Object.fromEntries([...new Headers(headers)].map(([name, value]) => [names[name] ?? name, value]));
+  return { serials, app, base_url, degraded, values };
+};
 const verdictFacts = ({ code, outcome, retry, detail, fix }) => ({ code, outcome, retry, detail, fix });
 
 let client;
@@ -28,7 +33,7 @@ const calls = {
   advance: ({ seconds }) => void (ahead += seconds),
   bearer: async () => tokenFacts(await client.bearer()),
   payment: async ({ name }) => tokenFacts(await client.payment(name)),
-  headers: async ({ payment }) => headersOf(await client.headers({ payment })),
+  headers: async ({ payment }) => headerFacts(await client.headers({ payment })),
   report: async (said) => verdictFacts(await client.report({ ...said, used: said.payment ? { serials: said.used, payment: said.payment } : said.used })),
   status: () => client.status(),
   unready: ({ slots = [], min_valid }) => client.unready({ ...(slots.length && { slots }), minValid: min_valid }),
