@@ -268,6 +268,16 @@ def test_printing_shows_no_token(client, broker):
     assert "payment-1" not in shown
 
 
+def test_an_error_shows_no_token(client, broker):
+    """Neither in its words, nor in what a crash reporter takes from its frames."""
+    data = json.loads(broker.answer(Request("GET", "/v1/headers", {}, b"")).body)
+    broker.always = json_reply({**data, "serials": {"bearer": "x"}})
+    assert "bearer-1" not in json.dumps(fails(client, "headers", "bad_answer"))
+    broker.always = json_reply({**data, "expires_in": 1})
+    client.ask("new", socket=broker.path, timeout=QUICK_SECONDS)
+    assert "bearer-1" not in json.dumps(fails(client, "headers", "bad_answer"))
+
+
 # -- trouble ---------------------------------------------------------------------------------------
 
 

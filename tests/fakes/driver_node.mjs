@@ -66,7 +66,7 @@ async function answer(line) {
   } catch (error) {
     if (!(error instanceof BrokerError)) return { raised: `${error?.name}: ${error?.message}` };
     const { code, permanent, retryAfter: retry_after, detail, fix } = error;
-    return { error: { code, permanent, retry_after, detail, fix } };
+    return { error: { code, permanent, retry_after, detail, fix, trace: inspect(error, { depth: 9, showHidden: true }) } };
   }
 }
 

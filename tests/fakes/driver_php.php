@@ -45,12 +45,17 @@ function printed(TokenClient $client): string
     ob_start();
     var_dump($things);
     print_r($things);
-    echo json_encode($things);
-    try {
-        echo serialize($things);
-    } catch (\LogicException) {
-        echo 'not serialized';
+    echo json_encode($things), print_r(array_map(fn ($thing) => (array) $thing, $things), true);
+    // No string is within the objects, whoever looks at them by reflection, as dd() does.
+    array_walk_recursive($things, fn ($thing) => var_export($thing));
+    foreach ($things as $thing) {
+        try {
+            echo serialize($thing);
+        } catch (\LogicException) {
+            echo 'not stored';
+        }
     }
+    echo unserialize(serialize($client))->bearer()->serial;
 
     return ob_get_clean();
 }
@@ -105,7 +110,7 @@ while (($line = fgets(STDIN)) !== false) {
         $gives = called($client, $asked['call'], array_diff_key($asked, ['call' => 0]));
         $said = ['gives' => $gives instanceof TokenClient ? null : $gives];
     } catch (BrokerError $error) {
-        $said = ['error' => ['code' => $error->kind, 'permanent' => $error->permanent, 'retry_after' => $error->retryAfter, 'detail' => $error->detail, 'fix' => $error->fix]];
+        $said = ['error' => ['code' => $error->kind, 'permanent' => $error->permanent, 'retry_after' => $error->retryAfter, 'detail' => $error->detail, 'fix' => $error->fix, 'trace' => print_r($error->getTrace(), true)]];
     } catch (\Throwable $error) {
         $said = ['raised' => get_class($error) . ': ' . $error->getMessage()];
     }

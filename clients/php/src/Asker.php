@@ -126,7 +126,7 @@ final class Asker
         $data = '';
         while (true) {
             $left = max(0.0, $deadline - self::seconds());
-            [$read, $write, $none] = [[$stream], $message === '' ? [] : [$stream], null];
+            [$read, $write, $none] = [[$stream], $message === '' || $data !== '' ? [] : [$stream], null];
             // A signal interrupts it; then the deadline decides.
             if (!@stream_select($read, $write, $none, (int) $left, (int) (fmod($left, 1.0) * 1e6)) && self::seconds() >= $deadline) {
                 throw BrokerError::timedOut($path);
@@ -138,7 +138,7 @@ final class Asker
             if ($answer !== null) {
                 return $answer;
             }
-            if ($write !== null && $write !== [] && $data === '') {
+            if ($write !== [] && $data === '') {
                 $sent = @fwrite($stream, $message);
                 // It hung up before it read all. Its refusal may lie in our buffer already.
                 $message = $sent === false ? '' : substr($message, $sent);

@@ -93,7 +93,7 @@ final class BrokerError extends \RuntimeException
     }
 
     /** The error that an answer without a token is. */
-    public static function ofAnswer(Answer $answer): self
+    public static function ofAnswer(#[\SensitiveParameter] Answer $answer): self
     {
         $data = json_decode($answer->body, true);
         $kind = is_array($data) ? $data['code'] ?? null : null;

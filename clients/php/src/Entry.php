@@ -22,7 +22,7 @@ final class Entry
     }
 
     /** What an answer gives. Throws BrokerError. */
-    public static function of(Answer $answer, float $sentAt, callable $read): self
+    public static function of(#[\SensitiveParameter] Answer $answer, float $sentAt, callable $read): self
     {
         $data = $answer->document();
         $life = Reading::number($data, 'expires_in');

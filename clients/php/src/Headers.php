@@ -21,25 +21,28 @@ final class Headers implements \IteratorAggregate
      * @param string                $baseUrl scheme, host and port they are for, and for no other
      */
     public function __construct(
-        #[\SensitiveParameter] private readonly array $values,
+        #[\SensitiveParameter] array $values,
         public readonly array $serials,
         public readonly ?string $payment = null,
         public readonly string $app = '',
         public readonly string $baseUrl = '',
         public readonly bool $degraded = false,
     ) {
+        Vault::keep($this, $values);
     }
 
     /** @return array<string, string> by name, for most HTTP libraries */
     public function all(): array
     {
-        return $this->values;
+        return Vault::of($this);
     }
 
     /** @return list<string> for CURLOPT_HTTPHEADER */
     public function lines(): array
     {
-        return array_map(fn ($name) => "$name: {$this->values[$name]}", array_keys($this->values));
+        $values = $this->all();
+
+        return array_map(fn ($name) => "$name: $values[$name]", array_keys($values));
     }
 
     /** Whether a URL is on the app's own host: the same scheme, host and port. */
@@ -72,13 +75,17 @@ final class Headers implements \IteratorAggregate
 
     public function getIterator(): \Iterator
     {
-        return new \ArrayIterator($this->values);
+        return new \ArrayIterator($this->all());
     }
 
     /** @return array<string, mixed> */
     public function __debugInfo(): array
     {
-        return ['names' => array_keys($this->values), 'values' => 'hidden'];
+        return ['names' => array_keys($this->all()), 'values' => 'hidden'];
+    }
+
+    private function __clone()
+    {
     }
 
     /** @return never */

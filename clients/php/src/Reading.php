@@ -20,7 +20,7 @@ final class Reading
     }
 
     /** @param array<string, mixed> $data */
-    public static function token(string $slot, array $data, ?string $app): Token
+    public static function token(string $slot, #[\SensitiveParameter] array $data, ?string $app): Token
     {
         $scopes = $data['scopes'] ?? null;
         if (($data['slot'] ?? null) !== $slot || self::app($data, $app) === '') {
@@ -36,7 +36,7 @@ final class Reading
     }
 
     /** @param array<string, mixed> $data */
-    public static function headers(?string $payment, array $data, ?string $app): Headers
+    public static function headers(?string $payment, #[\SensitiveParameter] array $data, ?string $app): Headers
     {
         $wanted = ['bearer' => Headers::AUTHORIZATION] + ($payment === null ? [] : ['payment' => Headers::PAYMENT]);
         $values = $serials = [];
@@ -52,7 +52,7 @@ final class Reading
     }
 
     /** @param array<string, mixed> $data */
-    public static function verdict(array $data, ?string $payment): Verdict
+    public static function verdict(#[\SensitiveParameter] array $data, ?string $payment): Verdict
     {
         $headers = isset($data['headers'], $data['serials']) ? self::headers($payment, ['app' => ''] + $data, null) : null;
         foreach (['code', 'detail', 'fix', 'outcome'] as $name) {
@@ -75,7 +75,7 @@ final class Reading
     }
 
     /** @return list<string> the names in an answer of /readyz */
-    public static function unready(Answer $answer): array
+    public static function unready(#[\SensitiveParameter] Answer $answer): array
     {
         if ($answer->status === 200) {
             return [];
@@ -113,7 +113,7 @@ final class Reading
     }
 
     /** @param array<string, mixed> $data */
-    public static function number(array $data, string $name, ?float $otherwise = null): float
+    public static function number(#[\SensitiveParameter] array $data, string $name, ?float $otherwise = null): float
     {
         $value = $data[$name] ?? $otherwise;
         if ((!is_int($value) && !is_float($value)) || abs($value) >= self::LARGEST) {
@@ -124,7 +124,7 @@ final class Reading
     }
 
     /** @param array<string, mixed> $data */
-    private static function app(array $data, ?string $app): string
+    private static function app(#[\SensitiveParameter] array $data, ?string $app): string
     {
         $given = $data['app'] ?? null;
         if (!is_string($given) || ($app !== null && $given !== $app)) {

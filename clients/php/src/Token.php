@@ -15,7 +15,7 @@ final class Token
      * @param bool              $degraded  in its last half hour: use it, and say so where somebody looks
      */
     public function __construct(
-        #[\SensitiveParameter] private readonly string $value,
+        #[\SensitiveParameter] string $value,
         public readonly string $slot,
         public readonly string $app,
         public readonly int $serial,
@@ -23,17 +23,22 @@ final class Token
         public readonly ?array $scopes = null,
         public readonly bool $degraded = false,
     ) {
+        Vault::keep($this, $value);
     }
 
     public function value(): string
     {
-        return $this->value;
+        return Vault::of($this);
     }
 
     /** @return array<string, mixed> */
     public function __debugInfo(): array
     {
         return ['slot' => $this->slot, 'serial' => $this->serial, 'value' => 'hidden'];
+    }
+
+    private function __clone()
+    {
     }
 
     /** @return never */

@@ -25,7 +25,7 @@ final class TokenClient
      * @param string|null $socket  path of the broker's socket; without it it is looked for
      * @param float       $timeout seconds over connecting, waiting and trying again
      */
-    public function __construct(?string $socket = null, private readonly ?string $app = null, private readonly float $timeout = 12.0)
+    public function __construct(private readonly ?string $socket = null, private readonly ?string $app = null, private readonly float $timeout = 12.0)
     {
         if ($socket === '' || !($timeout > 0.0 && $timeout < 1e6)) {
             throw new \InvalidArgumentException('`socket` is the path of a Unix socket, `timeout` a number of seconds above 0');
@@ -33,6 +33,17 @@ final class TokenClient
         $this->asker = new Asker($socket);
         $given = $socket === null ? trim((string) getenv('USPS_TOKEN_STATIC')) : '';
         $this->static = $given === '' ? null : StaticTokens::of($given);
+    }
+
+    /** What a queue or a cache stores of it: its settings, and nothing it holds. */
+    public function __serialize(): array
+    {
+        return [$this->socket, $this->app, $this->timeout];
+    }
+
+    public function __unserialize(array $data): void
+    {
+        $this->__construct(...$data);
     }
 
     /** @throws BrokerError as all of these */
@@ -57,7 +68,7 @@ final class TokenClient
             return $this->static->headers($name);
         }
 
-        return $this->obtain("headers $name", '/v1/headers', ['payment' => $name], fn (array $data) => Reading::headers($name, $data, $this->app));
+        return $this->obtain("headers $name", '/v1/headers', ['payment' => $name], fn (#[\SensitiveParameter] array $data) => Reading::headers($name, $data, $this->app));
     }
 
     /**
@@ -73,7 +84,7 @@ final class TokenClient
         }
         [$serials, $payment] = Reading::used($used);
         $content = Report::encode($status, $headers, $body, $path, $host, $serials, $payment);
-        $verdict = $this->ask('/v1/answers', ['wait' => $this->wait()], fn (Answer $answer) => Reading::verdict($answer->document(), $payment), body: $content);
+        $verdict = $this->ask('/v1/answers', ['wait' => $this->wait()], fn (#[\SensitiveParameter] Answer $answer) => Reading::verdict($answer->document(), $payment), body: $content);
         if ($verdict->retry) {
             $this->forget($serials, $payment, $verdict);
         }
@@ -84,7 +95,7 @@ final class TokenClient
     /** @return array<string, mixed> how everything stands, for people */
     public function status(): array
     {
-        return $this->static?->status() ?? $this->ask('/v1/status', [], fn (Answer $answer) => $answer->document());
+        return $this->static?->status() ?? $this->ask('/v1/status', [], fn (#[\SensitiveParameter] Answer $answer) => $answer->document());
     }
 
     /**
@@ -147,7 +158,7 @@ final class TokenClient
             try {
                 if ($slot !== null) {
                     $query = ['app' => $app, 'wait' => $wait];
-                    $this->asker->ask('/v1/tokens/' . rawurlencode($slot), $query, fn (Answer $answer) => $answer->document(), min($wait + 1.0, $this->timeout));
+                    $this->asker->ask('/v1/tokens/' . rawurlencode($slot), $query, fn (#[\SensitiveParameter] Answer $answer) => $answer->document(), min($wait + 1.0, $this->timeout));
                 }
             } catch (BrokerError $error) {
                 if ($error->permanent) {
@@ -166,7 +177,7 @@ final class TokenClient
             return $this->static->token($slot);
         }
 
-        return $this->obtain($slot, '/v1/tokens/' . rawurlencode($slot), [], fn (array $data) => Reading::token($slot, $data, $this->app));
+        return $this->obtain($slot, '/v1/tokens/' . rawurlencode($slot), [], fn (#[\SensitiveParameter] array $data) => Reading::token($slot, $data, $this->app));
     }
 
     /**
@@ -191,7 +202,7 @@ final class TokenClient
             }
         }
         unset($this->held[$key]);
-        $fresh = fn (Answer $answer, float $sentAt) => Entry::of($answer, $sentAt, $read);
+        $fresh = fn (#[\SensitiveParameter] Answer $answer, float $sentAt) => Entry::of($answer, $sentAt, $read);
         $this->held[$key] = $this->ask($path, $query + ['wait' => $this->wait()], $fresh);
 
         return $this->held[$key]->value;
@@ -200,7 +211,7 @@ final class TokenClient
     /** Ask whether a good one is still the one: only a refusal changes anything, and not the broker's absence. */
     private function recheck(string $key, Entry $entry, string $path, array $query, callable $read): bool
     {
-        $again = fn (Answer $answer, float $sentAt) => $answer->status === 304 ? $entry->confirmed($sentAt) : Entry::of($answer, $sentAt, $read);
+        $again = fn (#[\SensitiveParameter] Answer $answer, float $sentAt) => $answer->status === 304 ? $entry->confirmed($sentAt) : Entry::of($answer, $sentAt, $read);
         $etag = Clock::now() < $entry->lateAt ? $entry->etag : '';
         try {
             $query += ['app' => $this->app, 'wait' => 0];
