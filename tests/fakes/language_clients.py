@@ -33,7 +33,8 @@ CLIENTS = HERE.parents[1] / "clients"
 EX_UNAVAILABLE = 69
 LANGUAGES = {
     "node": ("node", str(HERE / "driver_node.mjs")),
-    "php": ("php", str(HERE / "driver_php.php")),
+    # Frames with their arguments, as on a developer's machine.
+    "php": ("php", "-d", "zend.exception_ignore_args=0", str(HERE / "driver_php.php")),
 }
 FRAMEWORKS = {
     name: ("php", str(HERE / "driver_frameworks.php"), name)
