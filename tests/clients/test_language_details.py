@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import threading
 
@@ -129,6 +130,53 @@ def test_a_redirect_to_a_stranger_carries_no_token(client, usps, stranger):
     assert PAYMENT not in call.headers
 
 
+@pytest.mark.parametrize(
+    ("status", "sent"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")]
+)
+def test_a_redirect_within_the_host_is_dressed_anew(client, usps, status, sent):
+    """Node.js follows it as fetch does; another path has other headers."""
+    if client.language != "node":
+        usps.answers = [Says(status, headers={"Location": "/other"})]
+        assert client.ask("fetch", url=usps.url + LABEL)["status"] == status
+        return
+    usps.answers = [Says(status, headers={"Location": "/other"})]
+    said = client.ask("fetch", url=usps.url + LABEL, method="POST", body="x")
+    assert said["status"] == 200
+    assert PAYMENT in usps.calls[0].headers
+    second = usps.calls[1]
+    assert (second.method, second.target) == (sent, "/other")
+    assert second.body == (b"x" if sent == "POST" else b"")
+    assert second.headers["authorization"] == "Bearer bearer-1"
+    assert PAYMENT not in second.headers
+
+
+def test_redirects_without_end_are_not_followed(client, usps):
+    """An error after twenty, and at once where the caller wants none; `manual` is the caller's."""
+    if client.language != "node":
+        assert client.ask("fetch", url=usps.url)["status"] == 200
+        return
+    usps.answers = [Says(302, headers={"Location": "/again"}) for _ in range(40)]
+    client.send("fetch", url=usps.url)
+    with pytest.raises(AssertionError, match="redirects"):
+        client.heard()
+    assert len(usps.calls) == 21
+    client.send("fetch", url=usps.url, redirect="error")
+    with pytest.raises(AssertionError, match="redirects"):
+        client.heard()
+    assert client.ask("fetch", url=usps.url, redirect="manual")["status"] == 302
+
+
+def test_a_redirect_to_no_web_host_is_refused(client, usps):
+    """Neither files nor data."""
+    usps.answers = [Says(302, headers={"Location": "file:///etc/passwd"})]
+    if client.language != "node":
+        assert client.ask("fetch", url=usps.url)["status"] == 302
+        return
+    client.send("fetch", url=usps.url)
+    with pytest.raises(AssertionError, match="redirect"):
+        client.heard()
+
+
 # -- a 401 -----------------------------------------------------------------------------------------
 
 
@@ -235,6 +283,18 @@ def test_a_refusal_takes_the_token_away(client, broker, status):
     fails(client, "bearer", "forbidden")
     broker.always = problem(503, "not_ready")
     fails(client, "bearer", "not_ready")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_another_user_has_nothing_of_the_one_before(language, broker):
+    """After a real seteuid the new user asks, and here may not even see the socket."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with LanguageClient(language) as client:
+        client.ask("new", socket=broker.path)
+        client.ask("bearer")
+        client.ask("become", uid=65534)
+        assert fails(client, "bearer", "no_permission")["permanent"] is True
 
 
 def test_a_late_token_is_asked_for_whole(client, broker):

@@ -31,6 +31,7 @@ let client;
 const calls = {
   new: (options) => void (client = new TokenClient(options)),
   advance: ({ seconds }) => void (ahead += seconds),
+  become: ({ uid }) => void (process.setegid(uid), process.seteuid(uid)),
   bearer: async () => tokenFacts(await client.bearer()),
   payment: async ({ name }) => tokenFacts(await client.payment(name)),
   headers: async ({ payment }) => headerFacts(await client.headers({ payment })),

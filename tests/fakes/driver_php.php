@@ -90,6 +90,7 @@ function called(?TokenClient &$client, string $call, array $asked): mixed
     return match ($call) {
         'new' => $client = new TokenClient($asked['socket'] ?? null, $asked['app'] ?? null, $asked['timeout'] ?? 12.0),
         'advance' => $GLOBALS['ahead'] = ($GLOBALS['ahead'] ?? 0) + $asked['seconds'],
+        'become' => posix_setegid($asked['uid']) && posix_seteuid($asked['uid']) ? null : throw new \RuntimeException('not allowed'),
         'bearer' => token_facts($client->bearer()),
         'payment' => token_facts($client->payment($asked['name'] ?? 'default')),
         'headers' => header_facts($client->headers($asked['payment'] ?? false)),

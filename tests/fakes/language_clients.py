@@ -4,6 +4,7 @@ A driver reads a question a line and answers it with a line, both JSON. `call` i
 
 new         a client with these `socket`, `app`, `timeout`; the next calls are of it
 advance     its clock of ages goes on by `seconds`
+become      the process goes on as `uid`
 bearer, payment (`name`), headers (`payment`), status, unready (`slots`, `min_valid`), wait_ready
             (`slots`, `timeout`), report (`status`, `headers`, `body`, `path`, `host`, `used`,
             `payment`): what the method of that name gives
