@@ -341,7 +341,9 @@ def test_an_error_shows_no_token(client, broker):
 # -- trouble ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trouble", [Silence(), Drip(b"HTTP/1.1 200 OK\r\n" * 99)], ids=repr)
+@pytest.mark.parametrize(
+    "trouble", [Silence(), Drip(b"HTTP/1.1 200 OK\r\n" * 99)], ids=["silent", "slow"]
+)
 def test_one_deadline_counts_over_everything(client, broker, trouble):
     """Neither silence nor a byte now and then extends it."""
     broker.always = trouble
