@@ -110,7 +110,7 @@ class Audit:
             standing.told.update(unknown)
             self._lines[uid] += 1
             fields = [("tokens", ",".join(unknown)), ("uid", uid), ("pid", pid)]
-            self._say(_line("handed out", [*fields, *process.program.fields()]))
+            self._say(line("handed out", [*fields, *process.program.fields()]))
         elif standing is not None:
             standing.more.update(fresh)
             standing.processes += 1
@@ -130,9 +130,9 @@ class Audit:
             said[uid] += 1
             taken, count = ",".join(sorted(standing.more)), standing.processes
             fields = [("tokens", taken), ("uid", uid), ("more_processes", count)]
-            self._say(_line("handed out", [*fields, *standing.program.fields()]))
+            self._say(line("handed out", [*fields, *standing.program.fields()]))
         if unlisted:
-            self._say(_line("handed out", [("and_more_processes_not_listed", unlisted)]))
+            self._say(line("handed out", [("and_more_processes_not_listed", unlisted)]))
         for standing in busy:
             standing.more.clear()
             standing.processes = 0
@@ -179,8 +179,8 @@ def _without_start(sight: Sight) -> Sight:
     return replace(sight, started_at=0.0)
 
 
-def _line(what: str, fields: Iterable[tuple[str, object]]) -> str:
-    """`what: key=value ...`, where no value can look like anything but one value."""
+def line(what: str, fields: Iterable[tuple[str, object]]) -> str:
+    """A line like `what: key=value ...`, where no value can look like anything but one value."""
     return f"{what}: " + " ".join(f"{key}={_value(str(value))}" for key, value in fields)
 
 

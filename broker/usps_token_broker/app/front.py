@@ -99,6 +99,8 @@ class Front:
 
     def __init__(self, settings: Settings, inside: Inside) -> None:
         self._inside = inside
+        self.settings = settings
+        self.used = inside.used
         loop, clock = inside.loop, inside.clock
         infos = {app.name: AppInfo(app.name, app.host, app.base_url) for app in settings.apps}
         self._infos = infos

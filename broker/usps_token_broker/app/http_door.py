@@ -3,17 +3,22 @@
 Nobody can be told apart there, so nothing is served that only some may have: whether the broker
 is alive and ready, and figures. It has a table of calls of its own, to which a call must be added
 by hand: what the sockets serve is not served here because it is served there.
+
+With `http.tokens` programs that cannot be changed find USPS's two token calls here, which take a
+key: that is `app.usps_door`'s business.
 """
 
 import ipaddress
 import re
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from usps_token_broker.app import problems, queries
+from usps_token_broker.app import problems, queries, usps_door
 from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.front import Door, Front
 from usps_token_broker.app.tally import NO_OPERATION, Tally
+from usps_token_broker.app.usps_door import UspsDoor
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.drivers.server import Limits, Server
 from usps_token_broker.drivers.tcp_listener import Listener, Visitor, identify
@@ -42,8 +47,27 @@ LIMITS: Final = Limits(
 )
 """Monitors ask one thing now and then. Idle for longer than Prometheus's usual minute, so that it
 keeps its connection."""
-DESCRIPTORS: Final = LIMITS.connections + LIMITS.lingering_refusals + 1
-"""What the door may hold open at once, its listener counted."""
+TOKEN_LIMITS: Final = replace(
+    LIMITS,
+    body_bytes=16 * 1024,
+    connections=512,
+    connections_per_uid=480,
+    waiting_per_uid=256,
+)
+"""With `http.tokens`: all programs of the host come from one address, each worker for itself, and
+wait here for a token that is not there yet. Some room is left to monitors on another address."""
+
+
+def limits(*, tokens: bool) -> Limits:
+    """What clients may take, with or without token calls."""
+    return TOKEN_LIMITS if tokens else LIMITS
+
+
+def descriptors(*, tokens: bool) -> int:
+    """What the door may hold open at once, its listener counted."""
+    chosen = limits(tokens=tokens)
+    return chosen.connections + chosen.lingering_refusals + 1
+
 
 KEPT_SECONDS: Final = 1.0
 """How old a reply may be that is given once more; monitors come every few seconds."""
@@ -81,10 +105,14 @@ class HttpDoor:
 
     `local` says that the door is on a loopback address. Then a request must name an address or
     `localhost` as its host: another name is that of a page in a browser on this machine, which has
-    it point here to read what is none of its business (DNS rebinding).
+    it point here to read what is none of its business (DNS rebinding). `usps` answers USPS's token
+    calls, where they are served.
     """
 
-    def __init__(self, door: Door, tally: Tally, *, local: bool) -> None:
+    def __init__(
+        self, door: Door, tally: Tally, *, local: bool, usps: UspsDoor | None = None
+    ) -> None:
+        self._usps = usps
         self._door = door
         self._tally = tally
         self._local = local
@@ -93,33 +121,57 @@ class HttpDoor:
     def let_in(self, visitor: Visitor) -> None:
         """Nobody is refused: what is served here is for everybody who gets here."""
 
-    def handle(self, request: Request, visitor: Visitor) -> Handled:  # noqa: ARG002 - as servers ask
+    def handle(self, request: Request, visitor: Visitor) -> Handled:
         """The reply, or a promise of one. Counts it."""
-        operation, handled = self._route(request)
+        operation, handled = self._route(request, visitor)
         return self._tally.counted(operation, handled)
 
-    def _route(self, request: Request) -> tuple[str, Handled]:
+    def _route(self, request: Request, visitor: Visitor) -> tuple[str, Handled]:
         """The name of the operation, and its answer."""
         name = NO_OPERATION
         try:
             if self._local and not is_direct(request.headers.get(b"host", b"")):
                 return name, _OTHER_HOST
+            if self._usps is not None and request.path in usps_door.CALLS:
+                return self._issue(self._usps, request, visitor)
             by_method = _BY_PATH.get(request.path)
             if by_method is None:
-                return name, _nothing_here(request.path)
+                return name, self._nothing_here(request.path)
             operation = by_method.get(request.method)
             if operation is None:
                 allowed = ", ".join(by_method)
                 return name, problems.wrong_method(request.method, request.path, allowed)
             name = operation.name
-            front = self._door.front
-            query = queries.read(request.query, operation.query)
-            call = Call(request, front.onlooker, query)
-            if name == "readHealth":
-                return name, front.looks[name](call)
-            return name, self._once(name, front, call)
+            return name, self._look(operation, request)
         except BadRequestError as wrong:
             return name, wrong.reply
+
+    def _look(self, operation: Operation, request: Request) -> Handled:
+        """The answer to a monitor. Raises BadRequestError."""
+        front = self._door.front
+        query = queries.read(request.query, operation.query)
+        call = Call(request, front.onlooker, query)
+        if operation.name == "readHealth":
+            return front.looks[operation.name](call)
+        return self._once(operation.name, front, call)
+
+    def _issue(self, usps: UspsDoor, request: Request, visitor: Visitor) -> tuple[str, Handled]:
+        """As `_route`, for a token call of USPS's."""
+        if request.method != "POST":
+            return NO_OPERATION, problems.wrong_method(request.method, request.path, "POST")
+        return usps_door.CALLS[request.path], usps.handle(request, visitor)
+
+    def _nothing_here(self, path: str) -> Reply:
+        """What is here is named; token calls are hinted at where somebody looks for them."""
+        served = [*_BY_PATH, *(usps_door.CALLS if self._usps is not None else ())]
+        hint = "; it is switched on by `http.tokens`" if path in usps_door.CALLS else ""
+        return problems.problem(
+            Code.NOT_FOUND,
+            f"{path[:_LONGEST_SHOWN]} is not served over TCP{hint}: tokens and all that is about "
+            "them are on the Unix socket only, where the kernel says who asks",
+            f"here there is: {', '.join(served)}; for all else use the socket "
+            "(`curl --unix-socket`)",
+        )
 
     def _once(self, name: str, front: Front, call: Call) -> Handled:
         """The reply, made once a second at most, however many ask.
@@ -157,22 +209,13 @@ class HttpDoor:
         return kept.reply
 
 
-def _nothing_here(path: str) -> Reply:
-    return problems.problem(
-        Code.NOT_FOUND,
-        f"{path[:_LONGEST_SHOWN]} is not served over TCP: tokens and all that is about them are on "
-        "the Unix socket only, where the kernel says who asks",
-        f"here there is: {', '.join(_BY_PATH)}; for all else use the socket (`curl --unix-socket`)",
-    )
-
-
-def make_server(listener: Listener, door: HttpDoor) -> Server[Visitor]:
+def make_server(listener: Listener, door: HttpDoor, bounds: Limits = LIMITS) -> Server[Visitor]:
     """What serves the door, once it is run."""
     return Server(
         listener,
         door.handle,
         door.let_in,
-        LIMITS,
+        bounds,
         identify=identify,
         look_up_groups=_in_no_group,
     )

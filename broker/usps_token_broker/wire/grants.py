@@ -174,6 +174,12 @@ def _life_of_jwt(token: str) -> float | None:
     return life
 
 
+def issuer_of(token: str) -> str | None:
+    """The `iss` of a JWT, unverified; None for any other token."""
+    issuer = _claims(token).get("iss")
+    return issuer if isinstance(issuer, str) else None
+
+
 def _claims(token: str) -> Fields:
     """The claims of a JWT (RFC 7519), unverified; none for any other token."""
     parts = token.split(".")

@@ -1,0 +1,368 @@
+"""USPS's own two token calls over TCP, answered from the broker's tokens, for local keys.
+
+For programs that cannot be changed: such a one gets the broker's address for its token host, and a
+local key for its client id and secret. It is told what the broker has, and that it is good for as
+long as anybody should use it; nothing that it sends goes to USPS.
+
+The token call takes a key. The payment call comes without one: USPS's takes the bearer, so that is
+all that such a program sends. What opens it is a bearer of an app that has a key with a payment
+slot, together with the CRID and account of the slot's roles, which is what USPS itself asks for.
+
+Keys are read from their file at each call, in a thread, and once more after a wait: a key that was
+revoked opens nothing from then on, whether the broker was told or not.
+"""
+
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from usps_token_broker.app import asked_roles
+from usps_token_broker.app.calls import Handled
+from usps_token_broker.app.front import Door
+from usps_token_broker.app.key_audit import KeyAudit
+from usps_token_broker.app.loop import Loop
+from usps_token_broker.config import AppSettings, SlotSettings
+from usps_token_broker.core.commands import Denial
+from usps_token_broker.core.rates import Rate
+from usps_token_broker.core.snapshot import Serving
+from usps_token_broker.core.values import BEARER, Now, Secret, SlotId
+from usps_token_broker.drivers.tcp_listener import Visitor
+from usps_token_broker.wire import stand_in
+from usps_token_broker.wire.keys import WAIT_SECONDS
+from usps_token_broker.wire.local_keys import LocalKey, find
+from usps_token_broker.wire.replies import Reply
+from usps_token_broker.wire.requests import Request
+from usps_token_broker.wire.stand_in import Credentials, Granted, UnreadableError
+
+CALLS: Final[Mapping[str, str]] = {
+    stand_in.TOKEN_PATH: "issueBearer",
+    stand_in.PAYMENT_PATH: "issuePayment",
+}
+"""What is served, by path, and what it is counted as."""
+PER_MINUTE: Final = 6000
+"""Calls of one key. A PHP worker keeps nothing between two requests and may ask for each."""
+WRONG_PER_MINUTE: Final = 60
+"""Calls of one address that open nothing. What is right is served all the same: else anybody on the
+host could shut out the others, and 256 bits are not guessed at any rate."""
+REMEMBERED: Final = 1024
+"""Bearers that were handed out and may still come back with a payment call."""
+_SHORTEST_USE_SECONDS: Final = 60.0
+"""For how long a token in its buffer is said to be good: then the program asks again."""
+
+Keys = Callable[[], Awaitable[tuple[LocalKey, ...]]]
+"""The keys as they are now. Raises KeysUnusableError."""
+
+
+class KeysUnusableError(Exception):
+    """The keys cannot be read. The text says why, and is for the log alone."""
+
+
+class _RefusedError(Exception):
+    """Why a program gets no token, as it is told."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """A bearer that went out."""
+
+    value: Secret
+    app: str
+    ends_at: float
+    """Boot clock."""
+
+
+class UspsDoor:
+    """Answers both calls, under whatever configuration is in force."""
+
+    def __init__(self, door: Door, loop: Loop, keys: Keys, audit: KeyAudit) -> None:
+        self._door = door
+        self._loop = loop
+        self._keys = keys
+        self._audit = audit
+        self._rate = Rate(PER_MINUTE)
+        self._wrong = Rate(WRONG_PER_MINUTE)
+        self._handed: dict[str, _Handed] = {}
+
+    def handle(self, request: Request, visitor: Visitor) -> Handled:
+        """A promise of the reply to a POST of one of `CALLS`."""
+        if request.path == stand_in.TOKEN_PATH:
+            return self._token(request, visitor)
+        return self._payment(request, visitor)
+
+    # -- POST /oauth2/v3/token --------------------------------------------------------------------
+
+    async def _token(self, request: Request, visitor: Visitor) -> Reply:
+        try:
+            sent = stand_in.read_credentials(request.headers, request.body)
+        except UnreadableError as error:
+            return stand_in.oauth_error(400, "invalid_request", f"{error}.")
+        if sent.grant_type != "client_credentials":
+            return _other_grant(sent.grant_type)
+        try:
+            return await self._issue_bearer(sent, visitor)
+        except _RefusedError as refused:
+            return refused.reply
+        except KeysUnusableError:
+            return stand_in.oauth_error(503, "invalid_request", _UNUSABLE, stand_in.retry_after(60))
+
+    async def _issue_bearer(self, sent: Credentials, visitor: Visitor) -> Reply:
+        key = await self._key_of(sent, visitor)
+        self._count(key)
+        serving = self._serving(SlotId(key.app, BEARER))
+        if serving is None:
+            denial = await self._loop.ask((SlotId(key.app, BEARER),), WAIT_SECONDS, None)
+            if denial is not None:
+                return _no_token(denial)
+            key = await self._key_of(sent, visitor)  # as it is now
+            serving = self._serving(SlotId(key.app, BEARER))
+        if serving is None:
+            return stand_in.oauth_error(503, "invalid_request", _MOVED, stand_in.retry_after(1))
+        granted = self._granted(SlotId(key.app, BEARER), serving)
+        self._remember(key.app, serving)
+        self._audit.took(key.name, granted.slot)
+        scopes = serving.token.scopes
+        return stand_in.bearer_reply(granted, client_id=key.id, app=key.app, scopes=scopes)
+
+    async def _key_of(self, sent: Credentials, visitor: Visitor) -> LocalKey:
+        """The key that these credentials are, and that may have a bearer. Raises _RefusedError."""
+        key = find(await self._keys(), sent.client_id, sent.secret)
+        if key is None:
+            raise _RefusedError(self._wrong_key(sent, visitor))
+        if self._slot(key, BEARER) is None:
+            raise _RefusedError(_no_slot(key, BEARER))
+        return key
+
+    def _count(self, key: LocalKey) -> None:
+        """One call more of this key. Raises _RefusedError when they are too many."""
+        held_back = self._held_back(key.id)
+        if held_back is not None:
+            reply = stand_in.oauth_error(
+                429,
+                "invalid_request",
+                f"SpikeArrestViolation: the key {key.name} asks more than {PER_MINUTE} times a "
+                "minute. Keep a token for as long as its expires_in says.",
+                stand_in.retry_after(held_back),
+            )
+            raise _RefusedError(reply)
+
+    def _wrong_key(self, sent: Credentials, visitor: Visitor) -> Reply:
+        held_back = self._count_wrong("wrong_key", visitor)
+        if held_back is None:
+            return stand_in.wrong_key(by_basic=sent.by_basic)
+        return stand_in.oauth_error(
+            429,
+            "invalid_request",
+            "SpikeArrestViolation: too many requests with wrong keys from this address.",
+            stand_in.retry_after(held_back),
+        )
+
+    # -- POST /payments/v3/payment-authorization --------------------------------------------------
+
+    async def _payment(self, request: Request, visitor: Visitor) -> Reply:
+        bearer = stand_in.read_bearer(request.headers)
+        app = None if bearer is None else self._app_of(bearer)
+        if bearer is None or app is None:
+            return self._wrong_bearer(visitor)
+        try:
+            asked = stand_in.read_roles(request.body)
+        except UnreadableError as error:
+            return stand_in.api_error(400, "Bad Request", f"{error}.", source="roles")
+        held_back = self._held_back(f"payments of {app}")
+        if held_back is not None:
+            return stand_in.api_error(
+                429,
+                "Too Many Requests",
+                f"App {app} asks for payment tokens more than {PER_MINUTE} times a minute.",
+                stand_in.retry_after(held_back),
+            )
+        try:
+            return await self._issue_payment(app, asked)
+        except KeysUnusableError:
+            return stand_in.api_error(
+                503, "Service Unavailable", _UNUSABLE, stand_in.retry_after(60)
+            )
+
+    async def _issue_payment(self, app: str, asked: asked_roles.Roles) -> Reply:
+        chosen = self._choose(app, asked, await self._keys())
+        if isinstance(chosen, Reply):
+            return chosen
+        slot = SlotId(app, chosen.name)
+        serving = self._serving(slot)
+        if serving is None:
+            denial = await self._loop.ask((slot,), WAIT_SECONDS, None)
+            if denial is not None:
+                return _no_payment(denial)
+            again = self._choose(app, asked, await self._keys())
+            if isinstance(again, Reply):
+                return again
+            serving = self._serving(slot)
+            if serving is None or again != chosen:
+                return stand_in.api_error(
+                    503, "Service Unavailable", _MOVED, stand_in.retry_after(1)
+                )
+        granted = self._granted(slot, serving)
+        names = sorted(k.name for k in await self._keys() if self._slot(k, slot.name) == chosen)
+        self._audit.took(",".join(names), granted.slot)
+        return stand_in.payment_reply(granted, chosen.roles)
+
+    def _choose(
+        self, app: str, asked: asked_roles.Roles, keys: tuple[LocalKey, ...]
+    ) -> SlotSettings | Reply:
+        """The payment slot of the keys of this app whose roles are those that are asked for."""
+        mine = [key for key in keys if key.app == app]
+        names = dict.fromkeys(name for key in mine for name in key.slots if name != BEARER)
+        slots = [s for s in self._payment_slots(app) if s.name in names]
+        if not slots:
+            return stand_in.api_error(
+                403,
+                "Insufficient OAuth scope",
+                f"No local key of the app {app} may have a payment token. Make one that may: "
+                f"usps-token-broker key add NAME --app {app} --slots bearer,payment",
+            )
+        reasons = []
+        for slot in slots:
+            reason = asked_roles.mismatch(asked, slot.roles)
+            if reason is None:
+                return slot
+            reasons.append(f"{slot.name}: {reason}")
+        return stand_in.api_error(
+            400,
+            "Bad Request",
+            "The broker gives the payment token of the roles in its configuration, and these are "
+            f"others ({'; '.join(reasons)}). Set the program to the same CRID and account, or make "
+            "a key for a payment slot that has them.",
+            source="roles",
+        )
+
+    def _payment_slots(self, app: str) -> tuple[SlotSettings, ...]:
+        found = self._app(app)
+        return found.payments if found is not None else ()
+
+    def _wrong_bearer(self, visitor: Visitor) -> Reply:
+        held_back = self._count_wrong("wrong_bearer", visitor)
+        if held_back is None:
+            return stand_in.wrong_bearer(
+                "Missing or malformed access token, or one that this broker does not know (any "
+                "more): get one from POST /oauth2/v3/token of the same address."
+            )
+        return stand_in.api_error(
+            429,
+            "Too Many Requests",
+            "Too many requests with wrong access tokens from this address.",
+            stand_in.retry_after(held_back),
+        )
+
+    # -- what both go by --------------------------------------------------------------------------
+
+    def _app(self, name: str) -> AppSettings | None:
+        apps = self._door.front.settings.apps
+        return next((app for app in apps if app.name == name), None)
+
+    def _slot(self, key: LocalKey, name: str) -> SlotSettings | None:
+        """The slot, if the key may have it and the configuration has it."""
+        app = self._app(key.app)
+        if app is None or name not in key.slots:
+            return None
+        return next((s for s in (app.bearer, *app.payments) if s.name == name), None)
+
+    def _now(self) -> Now:
+        return self._door.front.clock()
+
+    def _serving(self, slot: SlotId) -> Serving | None:
+        return self._loop.broker.serving(slot, self._now())
+
+    def _granted(self, slot: SlotId, serving: Serving) -> Granted:
+        """For as long as it should be used; in its buffer for a minute, and never past its end."""
+        now = self._now()
+        self._door.front.used(slot)
+        left = serving.expires_boot_at - serving.buffer_seconds - now.boot
+        short = min(_SHORTEST_USE_SECONDS, serving.spent_boot_at - now.boot)
+        return Granted(serving.token.value, now.wall, max(1, int(max(left, short))), str(slot))
+
+    def _held_back(self, who: str) -> int | None:
+        """Seconds until there is room for this one again, or None where there is."""
+        return _taken(self._rate, zlib.crc32(who.encode("utf-8", "replace")), self._now())
+
+    def _count_wrong(self, what: str, visitor: Visitor) -> int | None:
+        self._audit.refused(what)
+        return _taken(self._wrong, visitor.uid, self._now())
+
+    def _remember(self, app: str, serving: Serving) -> None:
+        value = serving.token.value
+        name = value.fingerprint(app)
+        if name in self._handed:
+            return
+        now = self._now().boot
+        kept = {n: h for n, h in self._handed.items() if now < h.ends_at}
+        while len(kept) >= REMEMBERED:
+            kept.pop(next(iter(kept)))
+        self._handed = {**kept, name: _Handed(value, app, serving.expires_boot_at)}
+
+    def _app_of(self, bearer: Secret) -> str | None:
+        """Whose bearer this is: one that went out here, or the one that is served now."""
+        return next((app for value, app in self._bearers() if value == bearer), None)
+
+    def _bearers(self) -> Iterator[tuple[Secret, str]]:
+        now = self._now().boot
+        names = {app.name for app in self._door.front.settings.apps}
+        for handed in self._handed.values():
+            if now < handed.ends_at and handed.app in names:
+                yield handed.value, handed.app
+        for name in names:
+            serving = self._serving(SlotId(name, BEARER))
+            if serving is not None:
+                yield serving.token.value, name
+
+
+def _taken(rate: Rate, who: int, now: Now) -> int | None:
+    now_usec = int(now.boot * 1e6)
+    return None if rate.take(who, now_usec) else rate.seconds(who, now_usec)
+
+
+def _other_grant(grant_type: str) -> Reply:
+    if not grant_type:
+        return stand_in.oauth_error(400, "invalid_request", "The grant_type is missing.")
+    return stand_in.oauth_error(
+        400,
+        "unsupported_grant_type",
+        "The usps-token-broker of this host knows client_credentials only: ask for another token "
+        "with the key, there is no other way to refresh one.",
+    )
+
+
+def _no_slot(key: LocalKey, slot: str) -> Reply:
+    return stand_in.oauth_error(
+        400,
+        "unauthorized_client",
+        f"The key {key.name} is not for the token {key.app}/{slot}, or there is none of that name: "
+        f"it is for {', '.join(key.slots)} of the app {key.app}.",
+    )
+
+
+def _no_token(denial: Denial) -> Reply:
+    return stand_in.oauth_error(
+        503, "invalid_request", _why(denial), stand_in.retry_after(denial.retry_after_seconds)
+    )
+
+
+def _no_payment(denial: Denial) -> Reply:
+    return stand_in.api_error(
+        503,
+        "Service Unavailable",
+        _why(denial),
+        stand_in.retry_after(denial.retry_after_seconds),
+    )
+
+
+def _why(denial: Denial) -> str:
+    """The reason by its name, for who looks it up; then what happened, and what to do."""
+    return f"{denial.reason or denial.code.value}: {denial.detail}. {denial.fix}"
+
+
+_UNUSABLE: Final = "The broker cannot read its local keys. Its log says why."
+_MOVED: Final = "The broker's configuration changed meanwhile. Ask again."
