@@ -20,6 +20,8 @@ from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.headline import headline
 from usps_token_broker.app.http_door import HttpDoor
 from usps_token_broker.app.keeping import Keeper
+from usps_token_broker.app.key_audit import KeyAudit
+from usps_token_broker.app.key_ring import KeyRing
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
 from usps_token_broker.app.ports import Ports
@@ -29,6 +31,7 @@ from usps_token_broker.app.reloads import Reloads
 from usps_token_broker.app.status import Process
 from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.usage import Usage
+from usps_token_broker.app.usps_door import UspsDoor
 from usps_token_broker.config import Settings
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
@@ -90,6 +93,14 @@ def _log_handed(line: str) -> None:
     log.info("%s", line, extra=journal.event("handed_out"))
 
 
+def _log_refused(line: str) -> None:
+    log.warning("%s", line, extra=journal.event("refused"))
+
+
+def _log_keys_unusable(text: str) -> None:
+    log.error("local keys open nothing: %s", text, extra=journal.event("keys_unusable"))
+
+
 class Daemon:
     """One run of the broker."""
 
@@ -108,6 +119,7 @@ class Daemon:
         self._announcer = Announcer(outside.notifier, self._headline)
         self._reloads = Reloads(self._make_reloader(accounts), self._announcer, self._tally)
         self._audit = Audit(processes.look, processes.is_there, _log_handed)
+        self._key_audit = KeyAudit(_log_handed, _log_refused)
         self._feed = Feed(lambda: self._door.front.status, clock.now)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
@@ -227,13 +239,22 @@ class Daemon:
         tasks.start_soon(self._sum_up)
         self._announcer.ready()
         log.info("serving tokens on %s", self._outside.socket.path, extra=journal.event("serving"))
-        if self._http is not None:
-            log.info(
-                "serving health and figures on http://%s",
-                self._outside.settings.http,
-                extra=journal.event("serving"),
-            )
+        self._say_what_tcp_serves()
         await self._fetching.load()
+
+    def _say_what_tcp_serves(self) -> None:
+        settings = self._outside.settings
+        if self._http is None:
+            return
+        serving = journal.event("serving")
+        log.info("serving health and figures on http://%s", settings.http, extra=serving)
+        if settings.http_tokens:
+            log.info(
+                "serving USPS's token calls on http://%s to the keys of %s",
+                settings.http,
+                settings.keys_file,
+                extra=serving,
+            )
 
     def _make_server(
         self, owned: OwnedSocket, handler: Handler[Peer], limits: Limits
@@ -249,15 +270,24 @@ class Daemon:
 
     def _descriptors(self) -> int:
         """How many are left for the Unix sockets."""
-        kept_back = http_door.DESCRIPTORS if self._outside.http else 0
+        tokens = self._outside.settings.http_tokens
+        kept_back = http_door.descriptors(tokens=tokens) if self._outside.http else 0
         return self._outside.descriptors - kept_back
 
     def _make_http(self) -> Server[Visitor] | None:
         listener, where = self._outside.http, self._outside.settings.http
         if listener is None or where is None:
             return None
-        door = HttpDoor(self._door, self._tally, local=where.is_loopback)
-        return http_door.make_server(listener, door)
+        usps = self._make_usps_door()
+        door = HttpDoor(self._door, self._tally, local=where.is_loopback, usps=usps)
+        return http_door.make_server(listener, door, http_door.limits(tokens=usps is not None))
+
+    def _make_usps_door(self) -> UspsDoor | None:
+        settings = self._outside.settings
+        if not settings.http_tokens or settings.keys_file is None:
+            return None
+        ring = KeyRing(settings.keys_file, self._outside.uid, _log_keys_unusable)
+        return UspsDoor(self._door, self._loop, ring.keys, self._key_audit)
 
     def _all_servers(self) -> list[Server[Peer] | Server[Visitor]]:
         return [*self._servers, *([self._http] if self._http else [])]
@@ -308,7 +338,7 @@ class Daemon:
                 for server in self._all_servers():
                     tasks.start_soon(server.stop, GRACE_SECONDS)
         await self._loop.saved()
-        self._audit.sum_up()
+        self._sum_up_now()
         self._announcer.stopped(self._loop.state_trouble)
         scope.cancel()
 
@@ -334,7 +364,11 @@ class Daemon:
     async def _sum_up(self) -> None:
         while True:
             await anyio.sleep(INTERVAL_SECONDS)
-            self._audit.sum_up()
+            self._sum_up_now()
+
+    def _sum_up_now(self) -> None:
+        self._audit.sum_up()
+        self._key_audit.sum_up()
 
     def _look_after_admin(self) -> None:
         """Workers do not need it, so its loss ends nothing; it is said once."""

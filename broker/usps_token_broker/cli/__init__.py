@@ -48,6 +48,7 @@ _COMMANDS: Final = {
     "reload": "have the running broker read configuration and secrets again, all or nothing",
     "renew": "have the running broker fetch another token now",
     "forget": "have the running broker drop tokens at once",
+    "key": "make, list and revoke local keys, for programs that cannot be changed",
     "install-units": "write the systemd units for this program, never over what somebody changed",
     "uninstall-units": "take away the units that install-units wrote, and nothing else",
     "demo": "show it at work: simulator, broker and worker processes, no account needed",

@@ -102,7 +102,9 @@ def _lines(settings: Settings) -> Iterator[str]:
     yield f"socket     {settings.socket_path}"
     yield f"state      {settings.state_dir}"
     if settings.http:
-        yield f"http       {settings.http}: /healthz, /readyz and /metrics, no tokens"
+        tokens = f"tokens for the keys of {settings.keys_file}"
+        with_tokens = tokens if settings.http_tokens else "no tokens"
+        yield f"http       {settings.http}: /healthz, /readyz and /metrics, {with_tokens}"
     for app in settings.apps:
         yield f"app        {app.name}: {app.client_id} at {app.base_url}"
         for slot in (app.bearer, *app.payments):

@@ -71,12 +71,18 @@ def _told(value: object) -> str:
     return "none" if value is None else str(value)
 
 
+def _flag(value: bool) -> str:  # noqa: FBT001 - it is what is said
+    return str(value).lower()
+
+
 def fixed(before: Settings, after: Settings) -> Iterator[Problem]:
     """What only another process can have: where it is found and saves, and what a user may take."""
     places = (
         ("socket", before.socket_path, after.socket_path),
         ("state_dir", before.state_dir, after.state_dir),
         (after.http.key if after.http else "http.listen", before.http, after.http),
+        ("http.tokens", _flag(before.http_tokens), _flag(after.http_tokens)),
+        ("http.keys_file", before.keys_file, after.keys_file),
     )
     for key, old, new in places:
         if old != new:

@@ -1,16 +1,25 @@
-"""`[http]`: where health and figures are served over TCP, for who cannot reach a Unix socket."""
+"""`[http]`: where health and figures are served over TCP, for who cannot reach a Unix socket.
+
+And USPS's own token calls, with local keys, where `tokens` says so.
+"""
 
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from usps_token_broker.config.kinds import Unfit, unfit
+from usps_token_broker.config.kinds import Flag, FullPath, Unfit, unfit
 from usps_token_broker.config.problems import key_path, shown
 from usps_token_broker.config.tables import Table, Variables
 
 VARIABLE: Final = "USPS_TOKEN_HTTP_LISTEN"
+KEYS_FILE: Final = "keys.json"
+"""Its name beside the configuration: there it outlives a reboot, which the state need not."""
 _KEY: Final = "listen"
+_TOKENS: Final = "tokens"
+_BEYOND: Final = "tokens_beyond_loopback"
+_KEYS_FILE: Final = "keys_file"
 _LISTEN: Final = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<four>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _LONE_PORT: Final = re.compile(r"[0-9]{1,5}")
 _LAST_PORT: Final = 65_535  # TCP
@@ -94,11 +103,62 @@ def _meant(value: str) -> str:
     return ""
 
 
-def read_http(file: Table | None, environment: Variables) -> HttpListen | None:
-    """What the file says, else the environment, else nothing. Faults are noted on the tables."""
-    if file is not None:
-        listen = file.take(_KEY, ListenKind(key_path(*file.way, _KEY)), None)
-        file.finish()
-        if _KEY in file:
-            return listen
-    return environment.take(VARIABLE, ListenKind(VARIABLE), None)
+@dataclass(frozen=True, slots=True)
+class Http:
+    """All of `[http]`."""
+
+    listen: HttpListen | None = None
+    tokens: bool = False
+    """Whether USPS's token calls are served there, to who has a local key."""
+    keys_file: Path | None = None
+    """Where local keys lie; None without a file of configuration."""
+
+    def remarks(self) -> list[str]:
+        """Warnings of what others than this machine can reach."""
+        if self.listen is None or self.listen.is_loopback:
+            return []
+        said = [self.listen.remark() or ""]
+        if self.tokens:
+            said.append(
+                f"http.tokens: keys and tokens go to {self.listen} in the clear: whoever can read "
+                "that network has them. Let it be one that no other machine is on, or put TLS in "
+                "front and listen on 127.0.0.1"
+            )
+        return said
+
+
+def read_http(file: Table | None, environment: Variables, config: Path | None = None) -> Http:
+    """What the file says, else the environment, else nothing. Faults are noted on the tables.
+
+    `config` is the path of the file, beside which keys lie by default.
+    """
+    if file is None or config is None:
+        return Http(environment.take(VARIABLE, ListenKind(VARIABLE), None))
+    listen = file.take(_KEY, ListenKind(key_path(*file.way, _KEY)), None)
+    tokens = file.take(_TOKENS, Flag(), default=False)
+    beyond = file.take(_BEYOND, Flag(), default=False)
+    beside = config.absolute().parent / KEYS_FILE
+    keys_file = file.take(_KEYS_FILE, FullPath(f'"{beside}"'), beside)
+    file.finish()
+    if _KEY not in file:
+        listen = environment.take(VARIABLE, ListenKind(VARIABLE), None)
+    if tokens:
+        _judge_tokens(file, listen, beyond=beyond)
+    return Http(listen, tokens, keys_file)
+
+
+def _judge_tokens(file: Table, listen: HttpListen | None, *, beyond: bool) -> None:
+    """Keys and tokens go over plain HTTP: to another machine only by somebody's own word."""
+    if listen is None and _KEY not in file:
+        file.note(
+            "an address to serve tokens on", "none", f'write: {_KEY} = "127.0.0.1:9842"', _KEY
+        )
+    if listen is not None and not listen.is_loopback and not beyond:
+        file.note(
+            "an address of this machine alone, with tokens",
+            str(listen),
+            f'write: {_KEY} = "127.0.0.1:{listen.port}"\n'
+            f"or, where no other machine is on that network, such as one of containers: "
+            f"{_BEYOND} = true",
+            _KEY,
+        )

@@ -10,7 +10,7 @@ from usps_token_broker.config import budgets, hosts, role_remarks
 from usps_token_broker.config.apps import Rules, read_app
 from usps_token_broker.config.environment import VARIABLES, read_environment, variables_set
 from usps_token_broker.config.files import NO_SUCH_FILE, read_toml
-from usps_token_broker.config.http import HttpListen, read_http
+from usps_token_broker.config.http import Http, read_http
 from usps_token_broker.config.kinds import Flag, ListOf
 from usps_token_broker.config.limits import read_limits, read_variables
 from usps_token_broker.config.payment_files import merge
@@ -70,16 +70,24 @@ def _from_file(path: Path, environ: Mapping[str, str], *, uid: int) -> Settings:
     variables = Variables(environ, problems)
     socket_path, state_dir = read_places(table, variables, environ, uid=uid)
     limits = read_limits(table.table("limits"))
-    http = read_http(table.table("http"), variables)
+    http = read_http(table.table("http"), variables, path)
     table.finish()
     problems += [*_twins(table.source, apps), *_both(path, apps, environ)]
     if problems:
         raise ConfigError(problems)
     merged = merge(apps, path)
     warnings = (*_remarks(merged.apps, http), *merged.warnings)
-    source = f"file {path}"
     return Settings(
-        merged.apps, state_dir, socket_path, source, warnings, merged.broken, limits, http
+        merged.apps,
+        state_dir,
+        socket_path,
+        f"file {path}",
+        warnings,
+        merged.broken,
+        limits,
+        http.listen,
+        http.tokens,
+        http.keys_file,
     )
 
 
@@ -93,7 +101,9 @@ def _from_environment(environ: Mapping[str, str], *, uid: int) -> Settings:
     if problems:
         raise ConfigError(problems)
     warnings = tuple(_remarks(apps, http))
-    return Settings(apps, state_dir, socket_path, ENVIRONMENT, warnings, limits=limits, http=http)
+    return Settings(
+        apps, state_dir, socket_path, ENVIRONMENT, warnings, limits=limits, http=http.listen
+    )
 
 
 def _read_rules(table: Table) -> Rules:
@@ -151,8 +161,8 @@ def _twins(source: str, apps: Sequence[AppSettings]) -> Iterable[Problem]:
             )
 
 
-def _remarks(apps: Iterable[AppSettings], http: HttpListen | None) -> Iterator[str]:
-    yield from filter(None, [http and http.remark()])
+def _remarks(apps: Iterable[AppSettings], http: Http) -> Iterator[str]:
+    yield from http.remarks()
     for app in apps:
         yield from filter(None, [hosts.remark(app.name, app.host)])
         yield from budgets.remarks(app)

@@ -83,3 +83,7 @@ class Settings:
     limits: UserLimits = field(default_factory=UserLimits)
     http: HttpListen | None = None
     """Where health and figures are served over TCP, if anywhere."""
+    http_tokens: bool = False
+    """Whether USPS's token calls are served there too, to who has a local key."""
+    keys_file: Path | None = None
+    """Where local keys lie; None without a file of configuration."""

@@ -38,6 +38,9 @@ _HOMES: Final = {
     "roles": "belongs in [apps.NAME.payments.NAME]",
     "apps": "belongs in the main file; here the slot's own keys stand alone, without a [table]",
     "listen": "belongs in [http]",
+    "tokens": "belongs in [http]",
+    "tokens_beyond_loopback": "belongs in [http]",
+    "keys_file": "belongs in [http]",
     "keep": "belongs in [apps.NAME.payments.NAME]; the bearer is always kept",
 }
 _PARTS_OF_AN_APP: Final = frozenset({"bearer", "client_secret", "payments"})
