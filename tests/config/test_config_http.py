@@ -157,3 +157,82 @@ def test_another_spelling_is_no_change(folder):
     old = folder.load(listening('"[0::1]:9842"'))
     new = folder.load(APP, {**HOME, "USPS_TOKEN_HTTP_LISTEN": "[::1]:9842"})
     assert list(fixed(old, new)) == []
+
+
+def with_tokens(listen='"127.0.0.1:9842"', more=""):
+    return f"[http]\nlisten = {listen}\ntokens = true\n{more}\n{APP}"
+
+
+def test_tokens_are_served_only_where_somebody_says_so(folder):
+    """A port for monitors is no door for tokens."""
+    settings = folder.load(listening('"127.0.0.1:9842"'))
+    assert not settings.http_tokens
+    assert folder.load(with_tokens()).http_tokens
+
+
+def test_keys_lie_beside_the_configuration(folder, tmp_path):
+    """Where they outlive a reboot; or where the file says."""
+    assert folder.load(with_tokens()).keys_file == folder.file.parent / "keys.json"
+    settings = folder.load(with_tokens(more='keys_file = "/var/lib/keys/k.json"'))
+    assert str(settings.keys_file) == "/var/lib/keys/k.json"
+
+
+@pytest.mark.parametrize("listen", ['"127.0.0.1:9842"', '"[::1]:9842"', '"127.9.9.9:1"'])
+def test_tokens_on_loopback_are_taken_without_a_word(folder, listen):
+    """Of either kind."""
+    assert not folder.load(with_tokens(listen)).warnings
+
+
+@pytest.mark.parametrize("listen", ['"0.0.0.0:9842"', '"[::]:9842"', '"10.1.2.3:9842"'])
+def test_tokens_where_others_can_reach_them_are_refused(folder, listen):
+    """They would go over the network in the clear."""
+    [problem] = folder.refusal(with_tokens(listen)).problems
+    assert problem.key == "http.listen"
+    assert problem.expected == "an address of this machine alone, with tokens"
+    assert 'listen = "127.0.0.1:' in problem.fix
+    assert "tokens_beyond_loopback = true" in problem.fix
+
+
+def test_tokens_elsewhere_take_a_word_of_their_own_and_a_warning(folder):
+    """For a network of containers."""
+    settings = folder.load(with_tokens('"0.0.0.0:9842"', "tokens_beyond_loopback = true"))
+    assert settings.http_tokens
+    assert any(
+        w.startswith("http.tokens: keys and tokens go to 0.0.0.0") for w in settings.warnings
+    )
+
+
+def test_the_variable_does_not_lead_tokens_elsewhere(folder):
+    """The address counts, whoever says it."""
+    text = f"[http]\ntokens = true\n{APP}"
+    [problem] = folder.refusal(text, {**HOME, "USPS_TOKEN_HTTP_LISTEN": "0.0.0.0:1"}).problems
+    assert problem.expected == "an address of this machine alone, with tokens"
+    settings = folder.load(text, {**HOME, "USPS_TOKEN_HTTP_LISTEN": "127.0.0.1:1"})
+    assert (settings.http_tokens, settings.http.port) == (True, 1)
+
+
+def test_tokens_without_an_address_are_refused(folder):
+    """With how to write one."""
+    [problem] = folder.refusal(f"[http]\ntokens = true\n{APP}").problems
+    assert (problem.key, problem.fix) == ("http.listen", 'write: listen = "127.0.0.1:9842"')
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [('tokens = "yes"', "http.tokens"), ('keys_file = "keys.json"', "http.keys_file")],
+)
+def test_other_kinds_of_values_are_refused(folder, line, key):
+    """As of every key."""
+    problems = folder.refusal(f'[http]\nlisten = "127.0.0.1:1"\n{line}\n{APP}').problems
+    assert [problem.key for problem in problems] == [key]
+
+
+@pytest.mark.parametrize(
+    ("more", "key"), [("", "http.tokens"), ('\nkeys_file = "/k"', "http.keys_file")]
+)
+def test_a_change_of_tokens_takes_a_restart(folder, more, key):
+    """As that of the address."""
+    old = folder.load(listening('"127.0.0.1:9842"'))
+    text = with_tokens() if not more else f'[http]\nlisten = "127.0.0.1:9842"{more}\n{APP}'
+    [problem] = fixed(old, folder.load(text))
+    assert problem.key == key

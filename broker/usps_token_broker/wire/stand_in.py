@@ -198,5 +198,6 @@ def wrong_bearer(detail: str) -> Reply:
 
 def retry_after(seconds: float | None, otherwise: int = 60) -> Mapping[str, str]:
     """`Retry-After` in whole seconds, at least one; `otherwise` where nobody knows."""
-    known = seconds is not None and math.isfinite(seconds)
-    return {"Retry-After": str(max(1, math.ceil(seconds)) if known and seconds else otherwise)}
+    if seconds is None or not math.isfinite(seconds):
+        return {"Retry-After": str(otherwise)}
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
