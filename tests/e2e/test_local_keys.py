@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from asked_roles_cases import OWNER, PAYER
 from free_port import free_port
+from identities import Identity, as_identity
 from processes import Home, Process, Usps, until
 from stand_in_shop import StandInShop, stand_in_shop
+
+from usps_token_broker import cli
 
 TOKEN = "/oauth2/v3/token"
 PAYMENT = "/payments/v3/payment-authorization"
@@ -259,6 +262,23 @@ def test_root_makes_keys_for_the_brokers_own_user(home):
     assert home.command("key", "add", "one").returncode == 0
     assert home.command("key", "add", "two").returncode == 0
     assert (home.folder / "keys.json").stat().st_uid == 51001
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
+def test_another_user_can_neither_see_nor_make_keys(shop):
+    """It is told so by 77."""
+    shop.add("private")
+    cli.make_parser("key")  # that user may not be able to read our modules,
+    b"x".decode("utf-8-sig")  # nor Python's own
+    for words in (("list",), ("add", "mine"), ("revoke", "private")):
+
+        def act(words=words):
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # noqa: PTH123
+                code = cli.main(["key", *words, "--config", str(shop.home.config)])
+            return str(code).encode()
+
+        assert as_identity(Identity(51004, 51004), act) == b"77"
+    assert "private" in shop.run("list").stdout
 
 
 def test_before_it_is_switched_on_it_says_how(home):

@@ -83,6 +83,7 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
     "program": tuple(PROGRAMS),
     "fault": tuple(FAULTS),
     "host": ("127.0.0.1", "localhost", "::1"),
+    "action": ("add", "list", "revoke"),
 }
 """Kinds of values with the words that are always among them."""
 
@@ -98,6 +99,7 @@ _KIND_OF: Final = {
     "PROGRAM": "program",
     "FAULT": "fault",
     "HOST": "host",
+    "ACTION": "action",
 }
 
 

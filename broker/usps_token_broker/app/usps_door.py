@@ -8,6 +8,10 @@ The token call takes a key. The payment call comes without one: USPS's takes the
 all that such a program sends. What opens it is a bearer of an app that has a key with a payment
 slot, together with the CRID and account of the slot's roles, which is what USPS itself asks for.
 
+What such a program cannot be told: USPS names no life of a payment token, and its tokens are new.
+So a program may take one of ours for good for eight hours when it has two left. The answer says
+`expires_in` all the same, which some look at; the others must ask anew when a label is refused.
+
 Keys are read from their file at each call, in a thread, and once more after a wait: a key that was
 revoked opens nothing from then on, whether the broker was told or not.
 """
@@ -188,7 +192,8 @@ class UspsDoor:
             )
 
     async def _issue_payment(self, app: str, asked: asked_roles.Roles) -> Reply:
-        chosen = self._choose(app, asked, await self._keys())
+        keys = await self._keys()
+        chosen = self._choose(app, asked, keys)
         if isinstance(chosen, Reply):
             return chosen
         slot = SlotId(app, chosen.name)
@@ -197,17 +202,16 @@ class UspsDoor:
             denial = await self._loop.ask((slot,), WAIT_SECONDS, None)
             if denial is not None:
                 return _no_payment(denial)
-            again = self._choose(app, asked, await self._keys())
+            keys = await self._keys()  # as they are now
+            again = self._choose(app, asked, keys)
             if isinstance(again, Reply):
                 return again
-            serving = self._serving(slot)
-            if serving is None or again != chosen:
-                return stand_in.api_error(
-                    503, "Service Unavailable", _MOVED, stand_in.retry_after(1)
-                )
+            serving = self._serving(slot) if again == chosen else None
+        if serving is None:
+            return stand_in.api_error(503, "Service Unavailable", _MOVED, stand_in.retry_after(1))
         granted = self._granted(slot, serving)
-        names = sorted(k.name for k in await self._keys() if self._slot(k, slot.name) == chosen)
-        self._audit.took(",".join(names), granted.slot)
+        names = [key.name for key in keys if key.app == app and slot.name in key.slots]
+        self._audit.took(",".join(sorted(names)), granted.slot)
         return stand_in.payment_reply(granted, chosen.roles)
 
     def _choose(

@@ -9,7 +9,7 @@ function __usps_token_broker_words -d 'what is no option, the command first'
             continue
         end
         switch $word
-            case --config --log-format --socket --admin-socket --as --app --bundle --every --status --host --wait --root --program --workers --life --port --fault --quota --client-id --client-secret-file
+            case --config --log-format --socket --admin-socket --as --app --bundle --every --status --host --wait --slots --root --program --workers --life --port --fault --quota --client-id --client-secret-file
                 set skip 1
             case '-*'
             case '*'
@@ -68,13 +68,14 @@ complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a reload -d 'have the running broker read configuration and secrets again, all or nothing'
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a renew -d 'have the running broker fetch another token now'
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a forget -d 'have the running broker drop tokens at once'
+complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a key -d 'make, list and revoke local keys, for programs that cannot be changed'
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a install-units -d 'write the systemd units for this program, never over what somebody changed'
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a uninstall-units -d 'take away the units that install-units wrote, and nothing else'
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a demo -d 'show it at work'
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a simulate -d 'be a USPS that is not'
 complete -c usps-token-broker -n 'not __usps_token_broker_command >/dev/null' -a completion -d 'print what bash, zsh or fish needs to complete commands and options'
-complete -c usps-token-broker -n '__usps_token_broker_is run check doctor status top explain reload renew forget install-units uninstall-units demo simulate completion' -s h -l help -d 'print this help and exit'
-complete -c usps-token-broker -n '__usps_token_broker_is run check doctor top reload renew forget' -l config -r -F -d 'the configuration'
+complete -c usps-token-broker -n '__usps_token_broker_is run check doctor status top explain reload renew forget key install-units uninstall-units demo simulate completion' -s h -l help -d 'print this help and exit'
+complete -c usps-token-broker -n '__usps_token_broker_is run check doctor top reload renew forget key' -l config -r -F -d 'the configuration'
 complete -c usps-token-broker -n '__usps_token_broker_is run' -l log-format -x -d 'auto'
 complete -c usps-token-broker -n '__usps_token_broker_is doctor status top' -l socket -r -F -d 'the broker\'s socket'
 complete -c usps-token-broker -n '__usps_token_broker_is doctor top reload renew forget' -l admin-socket -r -F -d 'the broker\'s admin socket'
@@ -91,10 +92,12 @@ complete -c usps-token-broker -n '__usps_token_broker_is explain' -l host -x -a 
 complete -c usps-token-broker -n '__usps_token_broker_is explain' -l list -d 'every code there is'
 complete -c usps-token-broker -n '__usps_token_broker_is reload' -l wait -x -d 'how long to wait for USPS\'s word on a changed secret'
 complete -c usps-token-broker -n '__usps_token_broker_is reload renew forget' -l json -d 'the broker\'s answer as it is'
-complete -c usps-token-broker -n '__usps_token_broker_is renew' -l app -x -a '(__usps_token_broker_value app)' -d 'of which app, where there are several'
+complete -c usps-token-broker -n '__usps_token_broker_is renew key' -l app -x -a '(__usps_token_broker_value app)' -d 'of which app, where there are several'
 complete -c usps-token-broker -n '__usps_token_broker_is renew' -l wait -x -d 'how long to wait for it'
 complete -c usps-token-broker -n '__usps_token_broker_is forget' -l app -x -a '(__usps_token_broker_value app)' -d 'of which app'
 complete -c usps-token-broker -n '__usps_token_broker_is forget' -l all -d 'every token of every app'
+complete -c usps-token-broker -n '__usps_token_broker_is key' -l slots -x -d 'which tokens it opens, with commas between them'
+complete -c usps-token-broker -n '__usps_token_broker_is key' -l json -d 'the same for programs'
 complete -c usps-token-broker -n '__usps_token_broker_is install-units uninstall-units' -l user -d 'your own service manager'
 complete -c usps-token-broker -n '__usps_token_broker_is install-units uninstall-units' -l root -x -a '(__usps_token_broker_value directory)' -d 'the root directory of an image'
 complete -c usps-token-broker -n '__usps_token_broker_is install-units uninstall-units' -l dry-run -d 'show what would be done and the differences'
@@ -118,5 +121,7 @@ complete -c usps-token-broker -n '__usps_token_broker_is simulate' -l json -d 'p
 complete -c usps-token-broker -n '__usps_token_broker_is explain; and __usps_token_broker_has 0' -a '(__usps_token_broker_value text)'
 complete -c usps-token-broker -n '__usps_token_broker_is renew; and __usps_token_broker_has 0' -a '(__usps_token_broker_value slot)'
 complete -c usps-token-broker -n '__usps_token_broker_is forget; and __usps_token_broker_has 0' -a '(__usps_token_broker_value slot)'
+complete -c usps-token-broker -n '__usps_token_broker_is key; and __usps_token_broker_has 0' -a '(__usps_token_broker_value action)'
+complete -c usps-token-broker -n '__usps_token_broker_is key; and __usps_token_broker_has 1' -a '(__usps_token_broker_value text)'
 complete -c usps-token-broker -n '__usps_token_broker_is completion; and __usps_token_broker_has 0' -a '(__usps_token_broker_value shell)'
 complete -c usps-token-broker -n '__usps_token_broker_is completion; and __usps_token_broker_has 1' -a '(__usps_token_broker_value program)'
