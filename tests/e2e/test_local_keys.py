@@ -302,6 +302,22 @@ def test_check_says_that_tokens_are_served(shop):
     assert f"tokens for the keys of {shop.home.folder}/keys.json" in done.stdout
 
 
+def test_check_warns_of_keys_that_open_nothing(home):
+    """None at all, one for a slot that is gone, and a file that nobody should believe."""
+    with stand_in_home(home) as shop:
+        assert "there is no key: usps-token-broker key add NAME" in home.command("check").stderr
+        shop.add("old")
+        assert "key" not in home.command("check").stderr
+        path = home.folder / "keys.json"
+        good = path.read_text()
+        path.write_text(good.replace('"payment"', '"payment-gone"'))
+        assert "the key old is for default/payment-gone, which" in home.command("check").stderr
+        path.chmod(0o602)
+        done = home.command("check")
+    assert "local keys open nothing: " in done.stderr
+    assert done.returncode == 0
+
+
 def test_many_workers_that_come_at_once_are_all_served(shop):
     """Each on a connection of its own, as PHP makes one for each request."""
     key = shop.add("php")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from usps_token_broker.cli import paths
+from usps_token_broker.cli import key, paths
 from usps_token_broker.config import (
     AppSettings,
     ConfigError,
@@ -52,7 +52,8 @@ def act(options: argparse.Namespace) -> int:
         print(line)  # noqa: T201
     sys.stdout.flush()
     left_out = [told for slot in settings.broken for told in slot.told()]
-    for warning in (*settings.warnings, *_unseen(settings.apps)):
+    of_keys = key.troubles(settings) if settings.http_tokens else ()
+    for warning in (*settings.warnings, *_unseen(settings.apps), *of_keys):
         if warning not in left_out:
             print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     errors = [f"error: {text}" for text in (*left_out, *_secret_problems(settings.apps))]

@@ -6,7 +6,7 @@ import os
 import pwd
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -138,9 +138,32 @@ def _revoke(options: argparse.Namespace, settings: Settings) -> None:
         )
 
 
-def _list(options: argparse.Namespace, settings: Settings) -> None:
+def troubles(settings: Settings) -> Iterator[str]:
+    """What keeps the keys of a configuration from opening what they are for. Blocks."""
+    slots = {app.name: {slot.name for slot in (app.bearer, *app.payments)} for app in settings.apps}
+    try:
+        keys = _stored(settings)
+    except (key_file.KeyFileError, _GivenUpError) as error:
+        yield f"local keys open nothing: {error}"
+        return
+    if not keys:
+        yield "http.tokens is on, and there is no key: usps-token-broker key add NAME"
+    for key in keys:
+        gone = sorted(set(key.slots) - slots.get(key.app, set()))
+        if gone:
+            yield (
+                f"the key {key.name} is for {', '.join(f'{key.app}/{name}' for name in gone)}, "
+                f"which the configuration does not have: usps-token-broker key revoke {key.name}"
+            )
+
+
+def _stored(settings: Settings) -> tuple[LocalKey, ...]:
     path = _path(settings)
-    keys = _keys(path, key_file.read(path, _owner(settings, path)))
+    return _keys(path, key_file.read(path, _owner(settings, path)))
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> None:
+    path, keys = _path(settings), _stored(settings)
     if options.json:
         print(json.dumps([_told(key) for key in keys], indent=2))  # noqa: T201
         return
