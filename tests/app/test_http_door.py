@@ -8,7 +8,16 @@ from interface import answer_of, app, open_interface
 from virtual import DOWN
 
 from usps_token_broker.app import figures  # noqa: F401 - else the first scrape imports it, in a thread
-from usps_token_broker.app.http_door import CALLS, KEPT_AT_MOST, KEPT_SECONDS, HttpDoor, is_direct
+from usps_token_broker.app.http_door import (
+    CALLS,
+    KEPT_AT_MOST,
+    KEPT_SECONDS,
+    LIMITS,
+    HttpDoor,
+    held_open,
+    is_direct,
+    limits,
+)
 from usps_token_broker.drivers.tcp_listener import Visitor
 from usps_token_broker.wire.operations import OPERATIONS
 from usps_token_broker.wire.replies import Reply
@@ -292,3 +301,13 @@ async def test_those_who_ask_for_figures_in_the_same_instant_share_them():
         promises = [door.handle(request, Visitor(1)) for _ in range(8)]
         replies = [await promise for promise in promises]
     assert all(reply is replies[0] for reply in replies)
+
+
+@pytest.mark.parametrize("descriptors", [256, 1024, 2048, 16_384, 2**63 - 1])
+def test_token_calls_leave_the_sockets_most_of_what_may_be_open(descriptors):
+    """However little that is: workers come first."""
+    bounds = limits(descriptors, tokens=True)
+    assert LIMITS.connections <= bounds.connections <= max(LIMITS.connections, descriptors // 4)
+    assert bounds.connections_per_uid < bounds.connections <= 512
+    assert held_open(bounds) > bounds.connections
+    assert limits(descriptors, tokens=False) is LIMITS

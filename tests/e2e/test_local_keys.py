@@ -5,9 +5,11 @@ import http.client
 import json
 import os
 import signal
+import socket
 import stat
 import threading
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from asked_roles_cases import OWNER, PAYER
@@ -332,6 +334,57 @@ def test_many_workers_that_come_at_once_are_all_served(shop):
     for thread in threads:
         thread.join()
     assert statuses == [200] * 300
+
+
+def test_who_takes_all_connections_keeps_no_worker_waiting(usps):
+    """Programs with keys do wait: they cannot be told from who takes them all."""
+    with stand_in_shop(usps.base_url) as shop:
+        key = shop.add("shop")
+        with contextlib.ExitStack() as taken:
+            for _ in range(600):
+                where = ("127.0.0.1", shop.port)
+                taken.enter_context(socket.create_connection(where, 30))
+            assert shop.home.token()["token"]
+        until(lambda: take_or_none(shop, key), shop.process.errors)
+
+
+def take_or_none(shop, key):
+    """Whether the key opens something by now."""
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        return take(shop, key)[0] == 200
+    return False
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+KNOWN_LENGTH = b"Content-Length: %d\r\n\r\n%b"
+TOO_LONG = b"Content-Length: 99999\r\nX-Length: %d\r\n\r\n%b"
+
+
+@pytest.fixture(scope="module")
+def form(shop):
+    """A body with a key that opens something."""
+    key = shop.add("odd-ways")
+    said = {"client_id": key["client_id"], "client_secret": key["client_secret"]}
+    return urlencode({"grant_type": "client_credentials", **said}).encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "rest", "status"),
+    [
+        (b"POST /oauth2/v3/token HTTP/1.0", KNOWN_LENGTH, b"200"),
+        (b"POST /oauth2/v3/token HTTP/1.1", CHUNKED, b"200"),
+        (b"POST http://127.0.0.1/oauth2/v3/token HTTP/1.1", KNOWN_LENGTH, b"200"),
+        (b"POST /oauth2/v3/token?a=1 HTTP/1.1", KNOWN_LENGTH, b"200"),
+        (b"POST //oauth2/v3/token HTTP/1.1", KNOWN_LENGTH, b"404"),
+        (b"POST /oauth2/v3/token/ HTTP/1.1", KNOWN_LENGTH, b"404"),
+        (b"POST /oauth2/v3/token HTTP/1.1", TOO_LONG, b"400"),
+    ],
+)
+def test_other_ways_to_send_it(shop, form, line, rest, status):
+    """As old, odd and hostile programs do."""
+    with socket.create_connection(("127.0.0.1", shop.port), 30) as made:
+        made.sendall(line + b"\r\n" + rest % (len(form), form))
+        assert made.recv(65536).split(b" ")[1] == status
 
 
 def test_no_secret_of_a_key_and_no_token_is_said_anywhere(usps):

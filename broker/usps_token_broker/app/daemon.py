@@ -270,8 +270,7 @@ class Daemon:
 
     def _descriptors(self) -> int:
         """How many are left for the Unix sockets."""
-        tokens = self._outside.settings.http_tokens
-        kept_back = http_door.descriptors(tokens=tokens) if self._outside.http else 0
+        kept_back = http_door.held_open(self._http_limits()) if self._outside.http else 0
         return self._outside.descriptors - kept_back
 
     def _make_http(self) -> Server[Visitor] | None:
@@ -280,7 +279,11 @@ class Daemon:
             return None
         usps = self._make_usps_door()
         door = HttpDoor(self._door, self._tally, local=where.is_loopback, usps=usps)
-        return http_door.make_server(listener, door, http_door.limits(tokens=usps is not None))
+        return http_door.make_server(listener, door, self._http_limits())
+
+    def _http_limits(self) -> Limits:
+        tokens = self._outside.settings.http_tokens
+        return http_door.limits(self._outside.descriptors, tokens=tokens)
 
     def _make_usps_door(self) -> UspsDoor | None:
         settings = self._outside.settings

@@ -58,15 +58,21 @@ TOKEN_LIMITS: Final = replace(
 wait here for a token that is not there yet. Some room is left to monitors on another address."""
 
 
-def limits(*, tokens: bool) -> Limits:
-    """What clients may take, with or without token calls."""
-    return TOKEN_LIMITS if tokens else LIMITS
+def limits(descriptors: int, *, tokens: bool) -> Limits:
+    """What clients may take of a process that may open `descriptors` files.
+
+    With token calls at most a quarter of them: the Unix sockets need room too.
+    """
+    if not tokens:
+        return LIMITS
+    room = max(LIMITS.connections, min(TOKEN_LIMITS.connections, descriptors // 4))
+    of_one = min(TOKEN_LIMITS.connections_per_uid, room - room // 16)
+    return replace(TOKEN_LIMITS, connections=room, connections_per_uid=of_one)
 
 
-def descriptors(*, tokens: bool) -> int:
-    """What the door may hold open at once, its listener counted."""
-    chosen = limits(tokens=tokens)
-    return chosen.connections + chosen.lingering_refusals + 1
+def held_open(bounds: Limits) -> int:
+    """How many files the door may hold open at once, its listener counted."""
+    return bounds.connections + bounds.lingering_refusals + 1
 
 
 KEPT_SECONDS: Final = 1.0
