@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -62,6 +63,8 @@ def test_a_key_opens_both_tokens_at_once_and_usps_hears_nothing(shop):
     status, said = take(shop, shop.add("at-once"))
     assert (status, said["access_token"]) == (200, shop.home.token()["token"])
     assert 26_000 < said["expires_in"] <= 27_000
+    assert said["issuer"].startswith("https://")
+    assert "payments" in said["scope"].split()
     headers = {"Authorization": f"Bearer {said['access_token']}"}
     status, _, body = post(shop, PAYMENT, {"roles": [PAYER, OWNER]}, headers)
     assert status == 200, body
@@ -334,6 +337,24 @@ def test_many_workers_that_come_at_once_are_all_served(shop):
     for thread in threads:
         thread.join()
     assert statuses == [200] * 300
+
+
+def test_who_waits_when_the_broker_ends_is_told_so_in_usps_shape(usps):
+    """Not cut off: 503, and when to come again."""
+    usps.ask("POST", "/sim/faults", {"name": "hold", "endpoint": "token"})
+    home = Home(usps.base_url)
+    try:
+        with stand_in_home(home) as shop:
+            key = shop.add("shop")
+            with home.broker() as broker, ThreadPoolExecutor() as pool:
+                answer = pool.submit(take, shop, key)
+                until(lambda: home.status()["waiting"] == 1, home.status)
+                broker.kill(signal.SIGTERM)
+                status, said = answer.result(30)
+    finally:
+        home.remove()
+    assert (status, said["error"]) == (503, "invalid_request")
+    assert said["error_description"].startswith("restarting: ")
 
 
 def test_who_takes_all_connections_keeps_no_worker_waiting(usps):
