@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
+from http_libraries import LIBRARIES, Asked
+from loopback_world import World
 from scripted_broker import ScriptedBroker, SteppedClock
 
 from usps_token_client import AsyncTokenClient, TokenClient
@@ -39,6 +43,65 @@ def broker(silent_broker):
 def _on(clock, client):
     client._now = clock
     return client
+
+
+@pytest.fixture
+def renewing(broker):
+    """A broker that has a new bearer once it hears of a 401."""
+
+    def verdict(request):
+        used = request.json()["serials"]
+        broker.grant("bearer", "bearer-2", 1002)
+        headers = {"Authorization": "Bearer bearer-2"}
+        serials = {"bearer": 1002}
+        if "payment" in used:
+            headers["X-Payment-Authorization-Token"] = "payment-1"
+            serials["payment"] = 2001
+        return {
+            "code": "dead_token",
+            "detail": "d",
+            "fix": "f",
+            "retry": used["bearer"] != 1002,
+            "outcome": "renewed" if used["bearer"] != 1002 else "throttled",
+            "headers": headers,
+            "serials": serials,
+        }
+
+    plain = broker.answer
+
+    def answer(request):
+        if request.path == "/v1/answers":
+            broker.verdict = verdict(request)
+        return plain(request)
+
+    broker.always = answer
+    return broker
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Every host there is, on this machine; names are looked up there."""
+    made = World()
+    monkeypatch.setattr(socket, "getaddrinfo", made.getaddrinfo)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=LIBRARIES, ids=lambda library: library.name)
+def library(request):
+    """An HTTP library with its line of ours."""
+    return request.param
+
+
+@pytest.fixture
+def send(library, broker, world):
+    """Sends one request with a client of this broker; what the worker sees of the answer."""
+
+    def run(method, url, *, client=None, rules=None, **asked):
+        tokens = client or library.client(broker.path)
+        return library.send(tokens, Asked(method, url, **asked), **(rules or {}))
+
+    return run
 
 
 @pytest.fixture

@@ -203,43 +203,6 @@ def dead(**more):
     return httpx.Response(401, json={"error": {"code": "401"}}, **more)
 
 
-@pytest.fixture
-def renewing(broker):
-    """A broker that has a new bearer once it hears of a 401."""
-
-    def verdict(request):
-        used = request.json()["serials"]
-        broker.grant("bearer", "bearer-2", 1002)
-        headers = {"Authorization": "Bearer bearer-2"}
-        serials = {"bearer": 1002}
-        if "payment" in used:
-            headers[PAYMENT] = "payment-1"
-            serials["payment"] = 2001
-        return {
-            "code": "dead_token",
-            "detail": "d",
-            "fix": "f",
-            "retry": used["bearer"] != 1002,
-            "outcome": "renewed" if used["bearer"] != 1002 else "throttled",
-            "headers": headers,
-            "serials": serials,
-        }
-
-    plain = broker.answer
-
-    def answer(request):
-        if request.path == "/v1/answers":
-            broker.verdict = verdict(request)
-        return plain(request)
-
-    broker.always = answer
-    return broker
-
-
-def reports(broker):
-    return [request.json() for request in broker.requests if request.path == "/v1/answers"]
-
-
 def test_a_401_is_told_and_sent_once_more(fetch, renewing):
     """With the new headers, the same method and body; the caller sees the second answer."""
     usps = Usps(dead())
@@ -247,7 +210,7 @@ def test_a_401_is_told_and_sent_once_more(fetch, renewing):
     assert response.status_code == 200
     assert usps.headers == [BOTH_1, {**BOTH_1, "authorization": "Bearer bearer-2"}]
     assert [body for _, _, body in usps.requests] == [b"the label"] * 2
-    [report] = reports(renewing)
+    [report] = renewing.reports
     assert report["status"] == 401
     assert report["path"] == "/labels/v3/label"
     assert report["host"] == "apis.usps.com"
@@ -270,7 +233,7 @@ def test_an_answer_without_a_401_has_no_verdict(fetch, broker):
         response = fetch(Usps(httpx.Response(status)), "GET", ADDRESS)
         assert response.status_code == status
         assert "usps_token_verdict" not in response.extensions
-    assert reports(broker) == []
+    assert broker.reports == []
 
 
 def test_a_second_401_is_told_but_not_sent_again(fetch, renewing):
@@ -279,7 +242,7 @@ def test_a_second_401_is_told_but_not_sent_again(fetch, renewing):
     response = fetch(usps, "GET", ADDRESS)
     assert response.status_code == 401
     assert len(usps.requests) == 2
-    assert [report["serials"]["bearer"] for report in reports(renewing)] == [1001, 1002]
+    assert [report["serials"]["bearer"] for report in renewing.reports] == [1001, 1002]
     assert response.extensions["usps_token_verdict"].outcome == "throttled"
 
 
@@ -312,7 +275,7 @@ def test_a_body_that_cannot_be_sent_again_is_not(fetch, renewing):
     response = fetch(answer, "POST", LABEL, content=content)
     assert response.status_code == 401
     assert len(usps.requests) == 1
-    assert len(reports(renewing)) == 1
+    assert len(renewing.reports) == 1
     assert response.extensions["usps_token_verdict"].retry
 
 
@@ -349,7 +312,7 @@ def test_a_401_of_a_foreign_host_is_not_told(fetch, broker):
     """Somebody else's refusal says nothing of our token."""
     response = fetch(Usps(dead()), "GET", "https://other.example/")
     assert response.status_code == 401
-    assert reports(broker) == []
+    assert broker.reports == []
 
 
 def test_a_compressed_body_is_told_as_text(fetch, renewing):
@@ -364,7 +327,7 @@ def test_a_compressed_body_is_told_as_text(fetch, renewing):
     }  # fmt: skip
     response = fetch(Usps(packed), "GET", ADDRESS)
     assert response.content == text
-    assert reports(renewing)[0]["body"] == text.decode()
+    assert renewing.reports[0]["body"] == text.decode()
 
 
 def test_a_broken_encoding_is_the_caller_s_to_meet(fetch, broker):
@@ -377,7 +340,7 @@ def test_a_broken_encoding_is_the_caller_s_to_meet(fetch, broker):
     )
     with pytest.raises(httpx.DecodingError):
         fetch(Usps(packed), "GET", ADDRESS)
-    assert reports(broker)[0]["body"] == ""
+    assert broker.reports[0]["body"] == ""
 
 
 def test_a_static_client_works_as_well(fetch):
@@ -456,7 +419,7 @@ def test_a_renewed_token_over_a_real_connection(fetch, renewing, size):
             ("/labels/v3/label", "Bearer bearer-1", "payment-1"),
             ("/labels/v3/label", "Bearer bearer-2", "payment-1"),
         ]
-    assert len(reports(renewing)[0]["body"]) == min(size, 4096)
+    assert len(renewing.reports[0]["body"]) == min(size, 4096)
 
 
 @pytest.mark.parametrize("size", [0, 100, 1_000_000])

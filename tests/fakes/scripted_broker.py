@@ -224,6 +224,11 @@ class ScriptedBroker:
         self.stop()
         shutil.rmtree(self.folder)
 
+    @property
+    def reports(self) -> list[Any]:
+        """What it was told of USPS's answers."""
+        return [request.json() for request in self.requests if request.path == "/v1/answers"]
+
     def wait_for_requests(self, count: int) -> None:
         """Until so many have come. Raises AssertionError when they do not."""
         with self._changed:

@@ -6,8 +6,11 @@
     tokens.bearer()                    # Token: .value, .serial, .expires_at
     tokens.headers(payment=True)       # a dict for any HTTP library
     httpx.Client(transport=tokens.transport())
+    tokens.session()                   # a requests.Session
+    tokens.pool_manager()              # a urllib3.PoolManager
 
-`AsyncTokenClient` is the same for asyncio. Whatever goes wrong is a `BrokerError`.
+`AsyncTokenClient` is the same for asyncio, with `middleware()` for aiohttp. Whatever
+goes wrong is a `BrokerError`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from ._errors import (
     BrokerNotRunning,
     BrokerTimeout,
     BrokerUnreachable,
+    CallRefused,
     NoPermission,
     ProtocolMismatch,
     TokenDenied,
@@ -39,6 +43,7 @@ __all__ = [
     "BrokerNotRunning",
     "BrokerTimeout",
     "BrokerUnreachable",
+    "CallRefused",
     "Headers",
     "NoPermission",
     "ProtocolMismatch",

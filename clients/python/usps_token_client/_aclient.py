@@ -8,6 +8,7 @@ from ._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
+    import aiohttp
     import httpx
 
     from ._httpx import AsyncTokenTransport
@@ -106,17 +107,34 @@ class AsyncTokenClient(Settings):
         *,
         payment: bool | str = True,
         payment_paths: tuple[str, ...] = PAYMENT_PATHS,
+        raise_refusals: bool = False,
     ) -> AsyncTokenTransport:
-        """An httpx transport that puts the headers on, for the USPS host of this app alone.
+        """`TokenClient.transport()` for httpx.AsyncClient.
 
-        `base` does the sending (httpx.AsyncHTTPTransport() by default). `payment`: the payment
-        token for label calls, True or by name; False for none. `payment_paths`: what counts as a
-        label call.
+        `base` does the sending (httpx.AsyncHTTPTransport() by default).
         """
-        from ._hops import Rules  # noqa: PLC0415 - httpx is the caller's
-        from ._httpx import AsyncTokenTransport  # noqa: PLC0415 - as above
+        from ._httpx import AsyncTokenTransport  # noqa: PLC0415 - httpx is the caller's
 
-        return AsyncTokenTransport(self, base, Rules(payment=payment, paths=payment_paths))
+        rules = self._rules(payment, payment_paths, raise_refusals)
+        return AsyncTokenTransport(self, base, rules)
+
+    def middleware(
+        self,
+        *,
+        payment: bool | str = True,
+        payment_paths: tuple[str, ...] = PAYMENT_PATHS,
+        raise_refusals: bool = False,
+    ) -> aiohttp.ClientMiddlewareType:
+        """A middleware for aiohttp.ClientSession(middlewares=[...]): as `TokenClient.transport()`.
+
+        The last of several, so that it sees the request as it is sent. What came of a 401 is in
+        `response.usps_token_verdict`, `.usps_token_error` and `.usps_token_note`, else None; such a
+        response was read whole, so that `read()`, `text()` and `json()` have it and `content` has
+        not.
+        """
+        from ._aiohttp import TokenMiddleware  # noqa: PLC0415 - aiohttp is the caller's
+
+        return TokenMiddleware(self, self._rules(payment, payment_paths, raise_refusals))
 
     async def _obtain(self, holding: Holding[V]) -> V:
         from ._aio import TaskFlight  # noqa: PLC0415 - asyncio is the caller's, if anybody's

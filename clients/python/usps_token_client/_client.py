@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     import httpx
+    import requests
+    import urllib3
 
     from ._httpx import TokenTransport
     from ._keeping import Holding
@@ -116,16 +118,60 @@ class TokenClient(Settings):
         *,
         payment: bool | str = True,
         payment_paths: tuple[str, ...] = PAYMENT_PATHS,
+        raise_refusals: bool = False,
     ) -> TokenTransport:
         """An httpx transport that puts the headers on, for the USPS host of this app alone.
 
         `base` does the sending (httpx.HTTPTransport() by default). `payment`: the payment token for
         label calls, True or by name; False for none. `payment_paths`: what counts as a label call.
-        """
-        from ._hops import Rules  # noqa: PLC0415 - httpx is the caller's
-        from ._httpx import TokenTransport  # noqa: PLC0415 - as above
 
-        return TokenTransport(self, base, Rules(payment=payment, paths=payment_paths))
+        A 401 is told to the broker, and the call sent once more where a newer token may mend it and
+        its body can be sent again. Else USPS's own answer is the result, with the Verdict, or the
+        BrokerError for which there is none, in its `extensions["usps_token_verdict"]` and
+        `["usps_token_error"]`, and in `["usps_token_note"]` why it was not sent again. With
+        `raise_refusals` CallRefused is raised instead. A call without a token to put on raises
+        another BrokerError.
+        """
+        from ._httpx import TokenTransport  # noqa: PLC0415 - httpx is the caller's
+
+        rules = self._rules(payment, payment_paths, raise_refusals)
+        return TokenTransport(self, base, rules)
+
+    def session(
+        self,
+        session: requests.Session | None = None,
+        *,
+        payment: bool | str = True,
+        payment_paths: tuple[str, ...] = PAYMENT_PATHS,
+        raise_refusals: bool = False,
+    ) -> requests.Session:
+        """A requests.Session that does as `transport()` says, or this one made so.
+
+        The adapters it has do the sending; one mounted later is on its own. What came of a 401 is
+        in `response.usps_token_verdict`, `.usps_token_error` and `.usps_token_note`, else None.
+        """
+        from ._requests import with_tokens  # noqa: PLC0415 - requests is the caller's
+
+        rules = self._rules(payment, payment_paths, raise_refusals)
+        return with_tokens(self, session, rules)
+
+    def pool_manager(
+        self,
+        proxy_url: str | None = None,
+        *,
+        payment: bool | str = True,
+        payment_paths: tuple[str, ...] = PAYMENT_PATHS,
+        raise_refusals: bool = False,
+        **options: Any,  # noqa: ANN401 - those of urllib3
+    ) -> urllib3.PoolManager:
+        """A urllib3.PoolManager that does as `transport()` says; with `proxy_url` a ProxyManager.
+
+        `options` are those of urllib3. What came of a 401 is found as with `session()`.
+        """
+        from ._urllib3 import make_manager  # noqa: PLC0415 - urllib3 is the caller's
+
+        rules = self._rules(payment, payment_paths, raise_refusals)
+        return make_manager(self, rules, proxy_url, options)
 
     def _obtain(self, holding: Holding[V]) -> V:
         return self._run(self._core.obtain(holding, _driving.ThreadFlight))

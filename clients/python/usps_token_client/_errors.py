@@ -9,7 +9,9 @@ BrokerError                    base: `code`, `detail`, `fix`, `retry_after`, `pe
 ├── BrokerTimeout              `timed_out`: no answer within the one deadline
 ├── TokenDenied                the broker said no, in its own code: `credentials_refused`,
 │                              `upstream_unavailable`, `unknown_slot`, …
-└── ProtocolMismatch           `not_a_broker`, `bad_answer`, `cut_answer`: it makes no sense
+├── ProtocolMismatch           `not_a_broker`, `bad_answer`, `cut_answer`: it makes no sense
+└── CallRefused                USPS refused a call, and the broker says why, in the verdict's code;
+                               raised only where `raise_refusals` asks for it
 
 All of them can be pickled and copied, and none of them holds a token.
 """
@@ -146,3 +148,32 @@ class TokenDenied(BrokerError):  # noqa: N818 - as above
     def named(self) -> str:
         """The row of the catalogue beside the code."""
         return f"{self.code}: {self.reason}" if self.reason else self.code
+
+
+class CallRefused(BrokerError):  # noqa: N818 - as above
+    """USPS refused a call; `detail` and `fix` are the broker's verdict on it.
+
+    `reason` is the row of the catalogue of errors: `usps-token explain REASON`. `outcome` is that
+    of the Verdict, None where the broker could not be told (`__cause__` says why). `permanent`: the
+    same call would be refused again. `status` is USPS's.
+    """
+
+    reason: str | None = None
+    outcome: str | None = None
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason: str | None = None,
+        outcome: str | None = None,
+        **more: Any,  # noqa: ANN401 - as BrokerError has them
+    ) -> None:
+        super().__init__(detail, **more)
+        self.reason = reason
+        self.outcome = outcome
+
+    @property
+    def named(self) -> str:
+        """The row of the catalogue beside the code."""
+        return f"{self.code}: {self.reason}" if self.reason not in {None, self.code} else self.code

@@ -1,100 +1,64 @@
 """Which request gets which of our headers. Decided anew for each hop of a redirect.
 
-The headers go on a copy of the request. httpx builds the next hop from the request it knows, so
-what we put on cannot travel to another host with it.
+The headers go on a copy of the request, or off again once it is sent. A library builds the next hop
+from the request it knows, so what we put on cannot travel to another host with it.
 """
 
 from __future__ import annotations
 
-import httpx
-
-from ._errors import BrokerError
-from ._reporting import MOST_BODY
 from ._typing import TYPE_CHECKING
-from ._values import AUTHORIZATION, DEFAULT, PAYMENT_HEADER
+from ._values import AUTHORIZATION, DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ._values import Headers
 
-    from ._values import Headers, Verdict
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
-UNAUTHORIZED = 401
-VERDICT = "usps_token_verdict"
-ERROR = "usps_token_error"
+
+class Place:
+    """Where a request goes, in the reading of the library that sends it.
+
+    `path` is decoded and has no query. Only places that one library read are compared.
+    """
+
+    __slots__ = ("host", "origin", "path")
+
+    def __init__(self, scheme: str | None, host: str | None, port: int | None, path: str) -> None:
+        self.host = host or ""
+        self.origin = (scheme, self.host, port or _DEFAULT_PORTS.get(scheme or ""))
+        self.path = path
+
+    def is_at(self, base: Place) -> bool:
+        """Whether it is the app's own USPS host: the same scheme, host and port."""
+        return self.origin == base.origin
 
 
 class Rules:
-    """What counts as a label call, and which payment token it gets."""
+    """What counts as a label call, which payment token it gets, and whether a refusal is raised."""
 
-    __slots__ = ("_paths", "_payment")
+    __slots__ = ("_paths", "_payment", "raise_refusals")
 
-    def __init__(self, *, payment: bool | str, paths: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, payment: bool | str, paths: tuple[str, ...], raise_refusals: bool
+    ) -> None:
         self._payment = payment if isinstance(payment, str) else DEFAULT if payment else None
         self._paths = tuple(f"/{path.strip('/')}/" for path in paths)
+        self.raise_refusals = raise_refusals
 
-    def payment_for(self, url: httpx.URL, base_url: str) -> str | None:
+    def payment_for(self, place: Place, base: Place) -> str | None:
         """The name of the payment token this call wants, None when it wants none."""
-        if not is_ours(url, base_url):
+        prefix = base.path.rstrip("/")
+        if not place.is_at(base) or not place.path.startswith(prefix):
             return None
-        prefix = httpx.URL(base_url).path.rstrip("/")
-        path = url.path
-        if not path.startswith(prefix):
-            return None
-        return self._payment if f"{path[len(prefix) :]}/".startswith(self._paths) else None
+        path = f"{place.path[len(prefix) :]}/"
+        return self._payment if path.startswith(self._paths) else None
 
 
-def is_ours(url: httpx.URL, base_url: str) -> bool:
-    """Whether this is the app's own USPS host: the same scheme, host and port."""
-    base = httpx.URL(base_url)
-    return (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port)
+def is_ours(ours: Headers, authorization: str | bytes) -> bool:
+    """Whether the caller's own Authorization holds our bearer, which no stranger may see.
 
-
-def with_headers(request: httpx.Request, headers: Mapping[str, str]) -> httpx.Request:
-    """A copy of this request that carries these headers; it shares the body."""
-    copy = httpx.Request(
-        request.method,
-        request.url,
-        headers=request.headers,
-        stream=request.stream,
-        extensions=request.extensions,
-    )
-    copy.headers.update(headers)
-    return copy
-
-
-def for_stranger(request: httpx.Request, ours: Headers) -> httpx.Request:
-    """The request for a host that is not the app's: without a token the caller may have put on.
-
-    A payment header means nothing to anybody but USPS. An Authorization without our bearer in it is
-    the caller's own affair.
+    Without it, it is the caller's own affair. A payment header means nothing to anybody but USPS.
     """
-    ours_too = ours[AUTHORIZATION].partition(" ")[2] in request.headers.get(AUTHORIZATION, "")
-    if PAYMENT_HEADER not in request.headers and not ours_too:
-        return request
-    copy = with_headers(request, {})
-    copy.headers.pop(PAYMENT_HEADER, None)
-    if ours_too:
-        del copy.headers[AUTHORIZATION]
-    return copy
-
-
-def can_be_sent_again(request: httpx.Request) -> bool:
-    """Whether the body is plain bytes; a stream was used up by the first attempt."""
-    return isinstance(request.stream, httpx.ByteStream)
-
-
-def beginning(response: httpx.Response, chunks: list[bytes]) -> bytes:
-    """The first bytes of the body as text would have them, whatever its encoding."""
-    try:
-        whole = httpx.Response(
-            response.status_code, headers=response.headers, content=b"".join(chunks)
-        )
-        return whole.content[:MOST_BODY]
-    except httpx.DecodingError:
-        return b""
-
-
-def note(response: httpx.Response, outcome: Verdict | BrokerError) -> None:
-    """Leave what came of a report where the caller can find it."""
-    key = ERROR if isinstance(outcome, BrokerError) else VERDICT
-    response.extensions[key] = outcome
+    if isinstance(authorization, bytes):
+        authorization = authorization.decode("latin-1")
+    return ours[AUTHORIZATION].partition(" ")[2] in authorization

@@ -8,50 +8,91 @@ from __future__ import annotations
 
 import httpx
 
-from . import _hops
-from ._errors import BrokerError
-from ._reporting import MOST_BODY
+from . import _calling, _hops
+from ._bodies import Body, used_up
+from ._httpx_streams import peek, peek_async
 from ._typing import TYPE_CHECKING
+from ._values import AUTHORIZATION, PAYMENT_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Mapping
     from types import TracebackType
+    from typing import Any
 
     from typing_extensions import Self  # noqa: UP035 - typing of Python 3.9 has none
 
     from ._aclient import AsyncTokenClient
     from ._client import TokenClient
-    from ._values import Headers, Verdict
+    from ._values import Headers
 
 
-class _PeekedStream(httpx.SyncByteStream):
-    """A body of which the first pieces were read already."""
+class _Call:
+    """A request, and the `handle` of a transport below; see `_calling.Call`."""
 
-    def __init__(
-        self, chunks: list[bytes], rest: Iterator[bytes], stream: httpx.SyncByteStream
-    ) -> None:
-        self._chunks = chunks
-        self._rest = rest
-        self._stream = stream
+    def __init__(self, handle: Any, request: httpx.Request) -> None:
+        self._handle = handle
+        self._request = request
+        self.place = self.place_of(request.url)
+        # What stands behind a stream is httpx's own affair: not found, it counts as used up.
+        file = getattr(request.stream, "_stream", None)
+        plain = isinstance(request.stream, httpx.ByteStream)
+        self._body = Body(None if plain else file) if plain or file else None
 
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-        yield from self._rest
+    def place_of(self, url: str | httpx.URL) -> _hops.Place:
+        read = httpx.URL(url)
+        return _hops.Place(read.scheme, read.host, read.port, read.path)
 
-    def close(self) -> None:
-        close_rest = getattr(self._rest, "close", None)
-        if close_rest is not None:
-            close_rest()
-        self._stream.close()
+    def send(self, ours: Headers) -> Any:
+        return self._handle(self._with(ours))
+
+    def forward(self, ours: Headers) -> Any:
+        ours_too = _hops.is_ours(ours, self._request.headers.get(AUTHORIZATION, ""))
+        if PAYMENT_HEADER not in self._request.headers and not ours_too:
+            return self._handle(self._request)
+        copy = self._with({})
+        copy.headers.pop(PAYMENT_HEADER, None)
+        if ours_too:
+            del copy.headers[AUTHORIZATION]
+        return self._handle(copy)
+
+    def _with(self, headers: Mapping[str, str]) -> httpx.Request:
+        """A copy that carries these headers; it shares the body."""
+        copy = httpx.Request(
+            self._request.method,
+            self._request.url,
+            headers=self._request.headers,
+            stream=self._request.stream,
+            extensions=self._request.extensions,
+        )
+        copy.headers.update(headers)
+        return copy
+
+    def status(self, response: httpx.Response) -> int:
+        return response.status_code
+
+    def peek(self, response: httpx.Response) -> Any:
+        return response, peek(response)
+
+    def rewind(self) -> str | None:
+        return used_up(self._request.stream) if self._body is None else self._body.rewind()
+
+    def drop(self, response: httpx.Response) -> Any:
+        return response.close()
+
+    def note(self, response: httpx.Response, key: str, value: object) -> None:
+        response.extensions[key] = value
+
+
+class _AsyncCall(_Call):
+    async def peek(self, response: httpx.Response) -> Any:
+        return response, await peek_async(response)
+
+    async def drop(self, response: httpx.Response) -> None:
+        await response.aclose()
 
 
 class TokenTransport(httpx.BaseTransport):
-    """Made by `TokenClient.transport()`, which says what it does.
-
-    A 401 leaves the broker's Verdict in `response.extensions["usps_token_verdict"]`, or, when the
-    broker could not be told, the BrokerError in `["usps_token_error"]`. A request without a token
-    to put on raises BrokerError.
-    """
+    """Made by `TokenClient.transport()`, which says what it does."""
 
     def __init__(
         self, tokens: TokenClient, base: httpx.BaseTransport | None, rules: _hops.Rules
@@ -62,60 +103,9 @@ class TokenTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; on a 401 that a newer token may mend, once more."""
-        headers = self._headers_for(request.url)
-        if not _hops.is_ours(request.url, headers.base_url):
-            return self._base.handle_request(_hops.for_stranger(request, headers))
-        response = self._send(request, headers)
-        verdict = self._told(request, response, headers)
-        if verdict is None or not verdict.headers or not _hops.can_be_sent_again(request):
-            return response
-        response.close()
-        response = self._send(request, verdict.headers)
-        self._told(request, response, verdict.headers)
-        if _hops.VERDICT not in response.extensions:
-            _hops.note(response, verdict)
+        call = _Call(self._base.handle_request, request)
+        response: httpx.Response = _calling.run(_calling.steps(self._tokens, call, self._rules))
         return response
-
-    def _headers_for(self, url: httpx.URL) -> Headers:
-        headers = self._tokens.headers()
-        payment = self._rules.payment_for(url, headers.base_url)
-        return headers if payment is None else self._tokens.headers(payment=payment)
-
-    def _send(self, request: httpx.Request, headers: Headers) -> httpx.Response:
-        return self._base.handle_request(_hops.with_headers(request, headers))
-
-    def _told(
-        self, request: httpx.Request, response: httpx.Response, used: Headers
-    ) -> Verdict | None:
-        """Report a 401; the verdict if it says to try again."""
-        if response.status_code != _hops.UNAUTHORIZED:
-            return None
-        try:
-            verdict = self._tokens.report(
-                response.status_code,
-                response.headers,
-                self._peek(response),
-                request.url.path,
-                request.url.host,
-                used=used,
-            )
-        except BrokerError as error:
-            _hops.note(response, error)
-            return None
-        _hops.note(response, verdict)
-        return verdict if verdict.retry else None
-
-    def _peek(self, response: httpx.Response) -> bytes:
-        stream = response.stream
-        assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - of a sync transport
-        chunks: list[bytes] = []
-        rest = iter(stream)
-        for chunk in rest:
-            chunks.append(chunk)
-            if sum(map(len, chunks)) >= MOST_BODY:
-                break
-        response.stream = _PeekedStream(chunks, rest, stream)
-        return _hops.beginning(response, chunks)
 
     def __enter__(self) -> Self:
         self._base.__enter__()
@@ -134,29 +124,6 @@ class TokenTransport(httpx.BaseTransport):
         self._base.close()
 
 
-class _PeekedAsyncStream(httpx.AsyncByteStream):
-    """A body of which the first pieces were read already."""
-
-    def __init__(
-        self, chunks: list[bytes], rest: AsyncIterator[bytes], stream: httpx.AsyncByteStream
-    ) -> None:
-        self._chunks = chunks
-        self._rest = rest
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            yield chunk
-        async for chunk in self._rest:
-            yield chunk
-
-    async def aclose(self) -> None:
-        close_rest = getattr(self._rest, "aclose", None)
-        if close_rest is not None:
-            await close_rest()
-        await self._stream.aclose()
-
-
 class AsyncTokenTransport(httpx.AsyncBaseTransport):
     """`TokenTransport` for httpx.AsyncClient; made by `AsyncTokenClient.transport()`."""
 
@@ -169,60 +136,10 @@ class AsyncTokenTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; on a 401 that a newer token may mend, once more."""
-        headers = await self._headers_for(request.url)
-        if not _hops.is_ours(request.url, headers.base_url):
-            return await self._base.handle_async_request(_hops.for_stranger(request, headers))
-        response = await self._send(request, headers)
-        verdict = await self._told(request, response, headers)
-        if verdict is None or not verdict.headers or not _hops.can_be_sent_again(request):
-            return response
-        await response.aclose()
-        response = await self._send(request, verdict.headers)
-        await self._told(request, response, verdict.headers)
-        if _hops.VERDICT not in response.extensions:
-            _hops.note(response, verdict)
+        call = _AsyncCall(self._base.handle_async_request, request)
+        doing = _calling.steps(self._tokens, call, self._rules)
+        response: httpx.Response = await _calling.run_async(doing)
         return response
-
-    async def _headers_for(self, url: httpx.URL) -> Headers:
-        headers = await self._tokens.headers()
-        payment = self._rules.payment_for(url, headers.base_url)
-        return headers if payment is None else await self._tokens.headers(payment=payment)
-
-    async def _send(self, request: httpx.Request, headers: Headers) -> httpx.Response:
-        return await self._base.handle_async_request(_hops.with_headers(request, headers))
-
-    async def _told(
-        self, request: httpx.Request, response: httpx.Response, used: Headers
-    ) -> Verdict | None:
-        """Report a 401; the verdict if it says to try again."""
-        if response.status_code != _hops.UNAUTHORIZED:
-            return None
-        try:
-            verdict = await self._tokens.report(
-                response.status_code,
-                response.headers,
-                await self._peek(response),
-                request.url.path,
-                request.url.host,
-                used=used,
-            )
-        except BrokerError as error:
-            _hops.note(response, error)
-            return None
-        _hops.note(response, verdict)
-        return verdict if verdict.retry else None
-
-    async def _peek(self, response: httpx.Response) -> bytes:
-        stream = response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - of an async transport
-        chunks: list[bytes] = []
-        rest = stream.__aiter__()
-        async for chunk in rest:
-            chunks.append(chunk)
-            if sum(map(len, chunks)) >= MOST_BODY:
-                break
-        response.stream = _PeekedAsyncStream(chunks, rest, stream)
-        return _hops.beginning(response, chunks)
 
     async def __aenter__(self) -> Self:
         await self._base.__aenter__()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self  # noqa: UP035 - typing of Python 3.9 has none
 
+    from ._hops import Rules
     from ._static import Payments
 
 TIMEOUT_SECONDS = 12.0
@@ -27,8 +28,9 @@ STATIC_VARIABLE = "USPS_TOKEN_STATIC"
 PRODUCTION = "https://apis.usps.com"
 _NOBODY = os.devnull
 """Stands for the socket of a client that asks nobody."""
-PAYMENT_PATHS = ("/labels/", "/international-labels/")
-"""Where USPS wants the payment token (Labels 3.9.13; International Labels in USPS's examples)."""
+PAYMENT_PATHS = ("/labels/", "/international-labels/", "/pmod/", "/returns/")
+"""The APIs of which USPS wants the payment token in every call (Labels 3.9.13: return labels and
+indicia too; Payments 3.1.20: international labels, returns, Open and Distribute)."""
 
 
 class Settings:
@@ -94,6 +96,16 @@ class Settings:
         self._bearer = core.bearer
         self._payments = core.payments
         self._header_sets = core.header_sets
+
+    @staticmethod
+    def _rules(
+        payment: bool | str,  # noqa: FBT001 - as the methods have it
+        paths: tuple[str, ...],
+        raise_refusals: bool,  # noqa: FBT001 - as above
+    ) -> Rules:
+        from ._hops import Rules  # noqa: PLC0415 - for those who call by a library
+
+        return Rules(payment=payment, paths=paths, raise_refusals=raise_refusals)
 
     def __repr__(self) -> str:
         core = getattr(self, "_core", None)
