@@ -135,6 +135,8 @@ class World:
                 scheme = "https"
                 connection = _context(host).wrap_socket(connection, server_side=True)
                 stack.callback(connection.close)
+                with self._lock:
+                    self._connections.append(connection)
             stream = stack.enter_context(connection.makefile("rb"))
             while self._serve(connection, stream, (scheme, host, port)):
                 pass
