@@ -1,6 +1,7 @@
 """An aiohttp middleware that puts the headers on, tells the broker of a 401, and sends once more.
 
-aiohttp has middlewares since 3.12, and calls them for each hop of a redirect.
+aiohttp has middlewares, which it calls for each hop of a redirect, since 3.12, and bodies that know
+whether they can be sent again since 3.12.4.
 """
 
 from __future__ import annotations

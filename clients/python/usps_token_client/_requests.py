@@ -65,8 +65,12 @@ class _Call:
         return self._send(copy)
 
     def _send(self, request: requests.PreparedRequest) -> Any:
-        response = self._adapter.base.send(request, **self._options)
-        # The caller may log what it asked for, and ask again by the same adapter.
+        try:
+            response = self._adapter.base.send(request, **self._options)
+        except requests.RequestException as error:
+            # The caller may log what it asked for: not what we put on it.
+            error.request = self._request
+            raise
         response.request = self._request
         vars(response).update(dict.fromkeys(_calling.KEYS), connection=self._adapter)
         return response
