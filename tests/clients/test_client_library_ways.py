@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import pickle
 
 import aiohttp
@@ -81,6 +82,33 @@ def test_a_session_pickles_without_its_tokens(tokens, trusting, world):
     again.get(ADDRESS).close()
     again.close()
     assert put_on(world.seen[-1]) == ("Bearer bearer-1", None)
+
+
+def test_an_authorization_in_bytes_is_looked_at_too(tokens, trusting, world):
+    """requests takes them as they are."""
+    given = {"Authorization": b"Bearer bearer-1"}
+    tokens.session(trusting).get("https://evil.example/", headers=given)
+    assert put_on(world.seen[0]) == (None, None)
+
+
+def test_a_file_that_was_closed_meanwhile_is_not_sent_again(broker, trusting, world):
+    """By a hook of the caller, for one: it cannot be brought back, and the answer says so."""
+    broker.verdict = {
+        "code": "c", "detail": "d", "fix": "f", "retry": True, "outcome": "renewed",
+        "headers": {"Authorization": "Bearer bearer-2"}, "serials": {"bearer": 1002},
+    }  # fmt: skip
+
+    class Closing(io.BytesIO):
+        def read(self, size=-1):
+            data = super().read(size)
+            if not data:
+                self.close()
+            return data
+
+    world.answers.append(Reply(401))
+    response = TokenClient(broker.path).session(trusting).post(ADDRESS, data=Closing(b"label"))
+    assert response.status_code == 401
+    assert "not sent again" in response.usps_token_note
 
 
 def test_digest_does_not_get_by_us(tokens, trusting, world):

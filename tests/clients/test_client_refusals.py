@@ -233,6 +233,26 @@ def test_a_compressed_body_is_told_as_text(send, world, broker, stream):
     assert broker.reports[0]["body"] == DEAD.decode()
 
 
+def test_a_broken_encoding_is_the_caller_s_to_meet(send, world, broker, library):
+    """What cannot be unpacked is told without a body, and is the library's own error."""
+    broker.verdict = not_the_token()
+    world.answers.append(dead(b"not gzip", **{"Content-Encoding": "gzip"}))
+    with pytest.raises(library.errors):
+        send("GET", ADDRESS, stream=True)
+    assert [report["body"] for report in broker.reports] == [""]
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_a_refusal_that_is_cut_is_an_error_of_the_library(send, world, broker, library, framing):
+    """Nobody takes the beginning of an answer for all of it."""
+    broker.verdict = not_the_token()
+    cut = f"HTTP/1.1 401 No\r\nConnection: close\r\n{framing}\r\n\r\n5\r\nhello\r\n"
+    world.answers.append(Reply(raw=cut.encode()))
+    world.hangs_up = True
+    with pytest.raises(library.errors):
+        send("GET", ADDRESS, stream=True)
+
+
 def test_a_refusal_to_head_has_no_body(send, world, broker):
     """A length without a body is not waited for."""
     broker.verdict = not_the_token()

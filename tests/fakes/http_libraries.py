@@ -126,7 +126,7 @@ class Httpx(Library):
 
     name = "httpx"
     client = TokenClient
-    errors = (httpx.InvalidURL, httpx.TransportError)
+    errors = (httpx.InvalidURL, httpx.RequestError)
 
     def send(self, tokens: Any, asked: Asked, **rules: Any) -> Answer:
         """As said above."""

@@ -79,6 +79,8 @@ class World:
 
     answers: list[Reply] = field(default_factory=list)
     refuses: Callable[[Seen], Reply | None] | None = None
+    hangs_up: bool = False
+    """After each answer."""
     seen: list[Seen] = field(default_factory=list)
     _doors: dict[tuple[str, int], socket.socket] = field(default_factory=dict)
     _connections: list[socket.socket] = field(default_factory=list)
@@ -153,7 +155,7 @@ class World:
             if reply is None:
                 reply = self.answers.pop(0) if self.answers else Reply(200, b"done")
         connection.sendall(reply.encode())
-        return True
+        return not self.hangs_up
 
 
 def _show_certificate(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:

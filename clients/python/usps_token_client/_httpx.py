@@ -33,8 +33,10 @@ class _Call:
         self._handle = handle
         self._request = request
         self.place = self.place_of(request.url)
-        # What stands behind a stream is httpx's own affair: not found, it counts as used up.
-        file = getattr(request.stream, "_stream", None)
+        # What stands behind a stream is httpx's own affair: not found, it counts as used up. Of a
+        # stream of somebody else's nobody knows whether it begins again with its file.
+        own = type(request.stream).__module__.partition(".")[0] == "httpx"
+        file = getattr(request.stream, "_stream", None) if own else None
         plain = isinstance(request.stream, httpx.ByteStream)
         self._body = Body(None if plain else file) if plain or file else None
 

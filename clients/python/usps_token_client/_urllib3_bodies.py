@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 class _Peeked(RawIOBase):
     """The body of a response of which the beginning was read already."""
 
-    def __init__(self, head: bytes, response: Any) -> None:
+    def __init__(
+        self, head: bytes, response: Any, error: urllib3.exceptions.HTTPError | None
+    ) -> None:
         self._head = BytesIO(head)
         self._response = response
+        self._error = error
 
     def read(self, size: int | None = -1) -> bytes:
         some = None if size is None or size < 0 else size
         head = self._head.read(some)
         if head and some is not None:
             return head
+        if self._error is not None:
+            raise self._error
         rest: bytes = self._response.read(some, decode_content=False)
         return head + rest
 
@@ -37,14 +42,18 @@ class _Peeked(RawIOBase):
 
 def peek(response: Any, method: str | None) -> tuple[urllib3.HTTPResponse, bytes]:
     """An unread response, to be read whole still, and the beginning of its body as text."""
-    head = b""
-    while len(head) < MOST_BODY:
-        piece = response.read(MOST_BODY - len(head), decode_content=False)
-        if not piece:
-            break
-        head += piece
+    head, error = b"", None
+    try:
+        while len(head) < MOST_BODY:
+            piece = response.read(MOST_BODY - len(head), decode_content=False)
+            if not piece:
+                break
+            head += piece
+    except urllib3.exceptions.HTTPError as cut:
+        # For whoever reads the body, and by the library's own way of saying so.
+        error = cut
     whole = urllib3.HTTPResponse(
-        body=_Peeked(head, response),
+        body=_Peeked(head, response, error),
         headers=response.headers,
         status=response.status,
         version=response.version,
