@@ -40,7 +40,8 @@ LIBRARIES = {
     "_httpx.py": {"httpx"},
     "_httpx_streams.py": {"httpx"},
     "_requests.py": {"requests", "urllib3", "urllib"},
-    "_urllib3.py": {"urllib3", "urllib"},
+    "_urllib3.py": {"urllib3"},
+    "_urllib3_hops.py": {"urllib3", "urllib"},
     "_urllib3_bodies.py": {"urllib3", "io"},
     "_aiohttp.py": {"aiohttp", "yarl"},
 }
