@@ -14,7 +14,7 @@ import usps_token_client
 from usps_token_client import _clock
 
 PACKAGE = Path(usps_token_client.__file__).parent
-SOURCES = sorted(PACKAGE.glob("*.py"))
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 DEAR = {
     "asyncio": "41 ms; only AsyncTokenClient wants it",
     "argparse": "8 ms; the command line is read by hand",
@@ -44,6 +44,7 @@ LIBRARIES = {
     "_urllib3_hops.py": {"urllib3", "urllib"},
     "_urllib3_bodies.py": {"urllib3", "io"},
     "_aiohttp.py": {"aiohttp", "yarl"},
+    "_karrio.py": {"karrio"},
 }
 """What a module stands on beside STANDARD: its library, and what that has loaded already."""
 
@@ -88,6 +89,12 @@ def test_importing_the_client_loads_these_and_no_more():
     }  # fmt: skip
 
 
+def test_no_sdk_is_loaded_before_it_is_given():
+    """Whoever uses one SDK has not the others, nor what serves them."""
+    names = loaded("import usps_token_client.sdks")
+    assert not names & {*DEAR, "karrio", "requests", "usps_v3", "uspsapi"}
+
+
 def test_fetching_a_token_loads_json_and_no_more(broker):
     """The first answer costs json and what it wants; no socket, no threading, no asyncio."""
     code = "import usps_token_client as u; u.TokenClient(sys.argv[1]).bearer()"
@@ -124,7 +131,7 @@ def test_every_module_is_python_3_9(source):
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_every_module_stands_on_the_standard_library(source):
     """Nothing else is imported at run time but a library by the modules that are about it."""
-    allowed = STANDARD | LIBRARIES.get(source.name, set())
+    allowed = STANDARD | {"usps_token_client"} | LIBRARIES.get(source.name, set())
     for node in _run_time(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert {alias.name.partition(".")[0] for alias in node.names} <= allowed
