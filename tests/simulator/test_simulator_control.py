@@ -263,6 +263,30 @@ async def test_counters_can_be_reset(shop):
     assert (await shop.ask_address()).status_code == 200
 
 
+async def test_the_clock_is_moved_from_outside(shop):
+    """A token that was good is past its life, and one granted then is good."""
+    assert (await shop.ask_address()).status_code == 200
+
+    moved = await shop.http.post("/sim/clock", json={"advance_seconds": 28_800})
+
+    assert moved.json()["now"] == shop.usps.clock.now()
+    assert (await shop.ask_address()).status_code == 401
+    await shop.open()
+    assert (await shop.ask_address()).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [-1, "60", None, True, 1e10, 1e300])
+async def test_a_clock_that_cannot_be_meant_stays(shop, seconds):
+    """Backwards, no number, beyond what a date can say: 400, and it says what would do."""
+    before = shop.usps.clock.now()
+
+    answer = await shop.http.post("/sim/clock", json={"advance_seconds": seconds})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("advance_seconds: ")
+    assert shop.usps.clock.now() == before
+
+
 async def test_a_wrong_path_is_explained(shop):
     """404, with all there is."""
     answer = await shop.http.get("/sim/fault")

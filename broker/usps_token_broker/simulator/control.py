@@ -32,6 +32,7 @@ class Control:
             ("POST", "revocations"): self._revoke,
             ("GET", "settings"): self._show_settings,
             ("PUT", "settings"): self._configure,
+            ("POST", "clock"): self._advance,
             ("GET", "calls"): self._show_calls,
             ("POST", "reset"): self._reset,
         }
@@ -110,6 +111,17 @@ class Control:
     def _configure(self, request: Request) -> Answer:
         settings = self._state.configure(_object(request, '{"life_seconds": 60}'))
         return _json(200, settings.as_fields())
+
+    def _advance(self, request: Request) -> Answer:
+        fields = _object(request, '{"advance_seconds": 28800}', "advance_seconds")
+        seconds = fields.get("advance_seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise SettingsError(f"advance_seconds: {seconds!r} is no number")
+        try:
+            self._state.clock.advance(seconds)
+        except ValueError as error:
+            raise SettingsError(f"advance_seconds: {error}") from None
+        return _json(200, {"now": self._state.clock.now()})
 
     def _show_calls(self, _request: Request) -> Answer:
         granted = {str(kind): count for kind, count in self._state.grants.count.items()}

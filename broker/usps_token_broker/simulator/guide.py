@@ -54,6 +54,9 @@ Settings: those not named stay, and so do tokens granted before.
   curl -X PUT -d '{{"life_seconds": 60, "quotas": {{"token": null}}}}' $SIM/settings
 There are:{rules_text()}
 
+Time: USPS's clock is moved forwards; tokens grow old, faults and quotas run out.
+  curl -d '{{"advance_seconds": 28800}}' $SIM/clock   # every token so far is past its life
+
 Calls: counters by endpoint, status and outcome, and the last calls, without tokens or secrets.
 most_at_once is, by client id, how many calls for the same scopes or roles were under way together:
 1 at the token endpoints unless somebody fetches what is being fetched already.
