@@ -93,10 +93,16 @@ class Core:
             self._forget(report, verdict)
         return verdict
 
+    def forget(self) -> None:
+        """Drop every answer that is kept."""
+        for holding in self._holdings():
+            holding.drop()
+
+    def _holdings(self) -> list[Holding[Any]]:
+        return [self.bearer, *self.payments.values(), *self.header_sets.values()]
+
     def _forget(self, report: Report, verdict: Verdict) -> None:
-        holdings: list[Holding[Any]] = [self.bearer]
-        holdings += [*self.payments.values(), *self.header_sets.values()]
-        for holding in holdings:
+        for holding in self._holdings():
             entry = holding.entry
             if entry is not None and report.tells_against(entry.value, verdict):
                 holding.drop()

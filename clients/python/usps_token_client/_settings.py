@@ -90,6 +90,14 @@ class Settings:
             raise bare(error) from None
         return client
 
+    def forget(self) -> None:
+        """Drop what is kept of the broker's answers: whoever asks next asks the broker.
+
+        For when the socket it finds is another broker's from now on, as in tests. A static client
+        keeps what it was given.
+        """
+        self._core.forget()
+
     def _use(self, core: Core) -> None:
         self._core = core
         # Warm reads begin here, and go no detour.
