@@ -1,7 +1,7 @@
 """usps-token-broker: the one process on a host that fetches, renews and hands out USPS tokens.
 
-Layers, one way only (the import linter holds them): `cli > demo > app | simulator > config >
-drivers > wire > core`.
+Layers, one way only (the import linter holds them): `cli | pytest_plugin > demo > app | simulator
+> config > drivers > wire > core`.
 
     config -- settings --> app
 
