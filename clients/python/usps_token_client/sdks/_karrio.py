@@ -24,14 +24,15 @@ def karrio(gateway: V, tokens: TokenClient, *, payment: str = "default") -> V:
 
     Raises TypeError for what is no such gateway, ValueError for one that was given before.
     """
-    from karrio.lib import Deserializable  # noqa: PLC0415 - only who calls this has it
-
     settings: Any = getattr(gateway, "settings", None)
     proxy: Any = getattr(gateway, "proxy", None)
     if getattr(settings, "carrier_name", None) != "usps" or not hasattr(proxy, "get_payment_token"):
-        raise TypeError(f'a gateway of karrio.gateway["usps"] is wanted, not {gateway!r:.60}')
+        # Its type only: a gateway's own text has the client secret in it.
+        raise TypeError(f'a gateway of karrio.gateway["usps"] is wanted, not {type(gateway)}')
     if isinstance(settings.trace_as, _Traces):
         raise attached_twice("gateway")
+    from karrio.lib import Deserializable  # noqa: PLC0415 - whose gateway it is
+
     given = Given(tokens, payment)
 
     def value(header: str, *, label: bool) -> Any:  # noqa: ANN401 - a class of karrio's
