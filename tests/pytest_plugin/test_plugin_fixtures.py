@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from processes import until
 
 pytest_plugins = ("pytester",)
 
@@ -199,6 +200,23 @@ def test_the_rest():
     """)
     done.assert_outcomes(passed=3, failed=1)
     assert not list(Path(tmp_path).glob("utb-*"))
+
+
+def test_a_pytest_that_dies_takes_its_processes_along(run):
+    """As pytest-timeout ends one, and as the out-of-memory killer does."""
+    done = run("""
+from pathlib import Path
+
+def test_it(usps, usps_broker):
+    mine = f"PPid:\\t{os.getpid()}\\n"
+    pids = [p.parent.name for p in Path("/proc").glob("[0-9]*/status") if mine in p.read_text()]
+    Path("pids").write_text(" ".join(pids))
+    os._exit(3)
+    """)
+    assert done.ret == 3
+    pids = Path("pids").read_text(encoding="utf-8").split()
+    assert len(pids) == 2
+    until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids), pids)
 
 
 def test_the_environment_is_as_before(run, monkeypatch):

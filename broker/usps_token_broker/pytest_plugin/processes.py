@@ -8,6 +8,16 @@ from typing import Final
 
 from usps_token_broker.drivers import clock
 
+_LIFELINE: Final = """\
+import os, runpy, signal, sys, threading
+def follow():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=follow, daemon=True).start()
+runpy.run_module("usps_token_broker", run_name="__main__", alter_sys=True)
+"""
+"""Runs our command, and ends it when standard input does: a pytest that is killed, or leaves by
+os._exit as pytest-timeout has it do, comes to no fixture's end."""
 START_SECONDS: Final = 30.0
 END_SECONDS: Final = 10.0
 
@@ -20,8 +30,9 @@ def start(*command: str) -> subprocess.Popen[bytes]:
         if not name.startswith(("USPS_", "NOTIFY_", "LISTEN_"))
     }
     return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "usps_token_broker", *command],
-        stdin=subprocess.DEVNULL,
+        # -P: a shop's folder may have any names in it.
+        [sys.executable, "-P", "-c", _LIFELINE, *command],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # To our own standard error: pytest captures it, and shows it when a test fails.
         stderr=None,
@@ -64,8 +75,9 @@ def end(process: subprocess.Popen[bytes], *, by_force: bool = False) -> None:
     if not wait(process, END_SECONDS):
         process.kill()
         process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def deadline() -> float:
