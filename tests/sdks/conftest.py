@@ -38,8 +38,9 @@ def start(usps, home, tmp_path):
         )
     with contextlib.ExitStack() as stack:
 
-        def start_one(sdk, base_url=usps.base_url):
-            worker = stack.enter_context(Worker(python, sdk, base_url, home.socket, tmp_path))
+        def start_one(sdk, *more, base_url=usps.base_url):
+            command = [python, str(WORKER), sdk, base_url, str(tmp_path), *more]
+            worker = stack.enter_context(Worker(command, home.socket, tmp_path))
             worker.wait_until_ready()
             return worker
 
@@ -49,14 +50,14 @@ def start(usps, home, tmp_path):
 class Worker:
     """One worker process, ended by its id when the block ends."""
 
-    def __init__(self, python, sdk, base_url, socket, cache_dir):
+    def __init__(self, command, socket, home):
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("USPS_", "PYTHON"))}
         self._process = subprocess.Popen(
-            [python, str(WORKER), sdk, base_url, str(cache_dir)],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**clean, "USPS_TOKEN_SOCKET": str(socket), "HOME": str(cache_dir)},
+            env={**clean, "USPS_TOKEN_SOCKET": str(socket), "HOME": str(home)},
         )
 
     def __enter__(self):

@@ -1,8 +1,8 @@
-"""A worker of a shop that calls USPS by an SDK: `sdk_worker.py SDK BASE_URL [BEFORE]`.
+"""A worker of a shop that calls USPS by an SDK: `sdk_worker.py SDK BASE_URL CACHE_DIR [alone]`.
 
 Runs in the Python that UTB_SDKS_PYTHON names. Does what each line of its input says, `label`,
-`cancel` or `address`, and answers with a line of JSON: what USPS made of it, or the error. BEFORE
-is done with the SDK's object before it is given the broker's tokens.
+`cancel` or `address`, and answers with a line of JSON: what USPS made of it, or the error. `alone`
+leaves the SDK as it is.
 """
 
 import json
@@ -137,8 +137,10 @@ def _tracking_number(multipart):
 
 
 def main():
-    name, base_url, cache_dir = sys.argv[1:]
+    name, base_url, cache_dir, *rest = sys.argv[1:]
     logging.disable()
+    if rest == ["alone"]:
+        sdks.usps_v3 = sdks.karrio = lambda made, _tokens: made
     sdk = {"usps_v3": UspsV3, "apimatic": Apimatic, "karrio": Karrio}[name](
         base_url, TokenClient(), cache_dir
     )

@@ -25,6 +25,15 @@ def test_a_label_is_bought_with_both_tokens_of_the_broker(usps, home, start, sdk
     assert token_calls(usps) == ONE_OF_EACH
 
 
+@pytest.mark.parametrize("sdk", ["usps_v3", "karrio"])
+def test_left_alone_it_asks_usps_for_a_token_itself(usps, home, start, sdk):
+    """So a call of its own would be seen: here with an id that USPS does not know."""
+    with home.broker():
+        home.first_token("payment")
+        assert "error" in start(sdk, "alone").ask("label")
+    assert token_calls(usps) == [*ONE_OF_EACH, ("token", 401)]
+
+
 @pytest.mark.parametrize("sdk", SDKS)
 def test_a_label_is_canceled_with_both_tokens_too(usps, home, start, sdk):
     """usps-v3 by itself would leave the payment token out, which USPS refuses."""
