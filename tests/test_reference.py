@@ -99,7 +99,7 @@ def test_every_variable_is_in_the_reference():
     """Those that the configuration reads, those of clients, and those that `exec` sets."""
     told = {name for row in table("Configuration", "variable") for name in words(row[0])}
     source = Path(_running.__file__).read_text()
-    given = set(re.findall(r"USPS_[A-Z]+_TOKEN", source))
+    given = set(re.findall(r'"(USPS_[A-Z_]+)"', source))
     places = {"USPS_TOKEN_SOCKET", "USPS_TOKEN_STATE_DIR", http.VARIABLE}
     assert told == {*VARIABLES, *places, _settings.STATIC_VARIABLE, *given}
 

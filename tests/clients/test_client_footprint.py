@@ -50,8 +50,8 @@ LIBRARIES = {
 
 
 STANDARD = {
-    "__future__", "_functools", "_socket", "_thread", "asyncio", "errno", "json", "os", "signal",
-    "stat", "sys", "time",
+    "__future__", "_functools", "_socket", "_thread", "asyncio", "contextlib", "errno", "json",
+    "os", "signal", "stat", "sys", "time",
 }  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def test_a_command_does_what_the_contract_says(stage, case, name):
         pytest.skip("this machine has a broker")
     broker, things = stage
     as_another = place == "closed to this user" and os.geteuid() == 0
+    runtime_of(broker).mkdir(exist_ok=True)
     fill = {
         "socket": PLACES[place](broker, things),
         "runtime": str(runtime_of(broker)),
@@ -70,7 +71,7 @@ def test_a_command_does_what_the_contract_says(stage, case, name):
     if as_another:
         done = run_as_ordinary_user(name, argv, environment, broker.folder)
     else:
-        done = run(name, argv, environment)
+        done = run(name, argv, environment, stdin=case.get("stdin"))
     assert done.status == case["exit"], done.err
     if "stdout_like" in case:
         assert re.search(filled(case["stdout_like"], fill), done.out), done.out

@@ -131,7 +131,7 @@ def test_a_refusal_of_usps_is_told_with_what_to_do(shell, usps, home):
     with home.broker():
         done = run(shell, ["bearer"], {"USPS_TOKEN_SOCKET": str(home.socket)})
     assert (done.status, done.out) == (78, "")
-    assert "[credentials_refused]" in done.err
+    assert "[credentials_refused: client_secret_wrong]" in done.err
     assert "Consumer Secret" in done.err
 
 
@@ -142,7 +142,7 @@ def test_waiting_ends_at_once_with_what_a_person_must_mend(program, usps, home):
         arguments = ["wait", "--timeout", "600"]
         done = run(program, arguments, {"USPS_TOKEN_SOCKET": str(home.socket)})
     assert (done.status, done.out) == (78, "")
-    assert "[credentials_refused]" in done.err
+    assert "[credentials_refused: client_secret_wrong]" in done.err
     assert "Consumer Secret" in done.err
 
 

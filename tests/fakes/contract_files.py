@@ -81,9 +81,11 @@ def script(broker: ScriptedBroker, case: dict[str, Any]) -> None:
 
 def seen(request: Request) -> dict[str, Any]:
     """What a case says of a request."""
+    body = {"text": request.body.decode()} if request.body else {}
     return {
         "method": request.method,
         "path": request.path,
         "query": request.query,
         "accept": request.headers.get("accept"),
+        **body,
     }

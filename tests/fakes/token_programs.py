@@ -45,14 +45,19 @@ def command(name: str, client: Path = SHELL_CLIENT) -> list[str]:
 
 
 def run(name: str, argv: Sequence[str], environment: Mapping[str, str], **more: Any) -> Done:
-    """Run it to its end, with PATH and this environment and nothing else."""
+    """Run it to its end, with PATH and this environment and nothing else.
+
+    `stdin` is text that is piped in.
+    """
+    piped = more.pop("stdin", None)
+    fed = {"stdin": subprocess.DEVNULL} if piped is None else {"input": piped.encode()}
     done = subprocess.run(
         [*command(name, more.pop("client", SHELL_CLIENT)), *argv],
         env={"PATH": os.environ["PATH"], **environment},
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=60,
         check=False,
+        **fed,
         **more,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())

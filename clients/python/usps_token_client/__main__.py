@@ -20,12 +20,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
     try:
         arguments = _arguments.parse(sys.argv[1:] if argv is None else argv)
-        return _print(_run(arguments))
+        text, status = _run(arguments)
+        return _print(text) or status
     except _arguments.UsageError as error:
         return _complain(_exits.USAGE, str(error), _help.USAGE)
     except BrokerError as error:
         again = "" if error.retry_after is None else f"try again in {error.retry_after:.0f} s"
-        return _complain(_exits.of(error), f"{error.detail} [{error.code}]", error.fix, again)
+        return _complain(_exits.of(error), f"{error.detail} [{error.named}]", error.fix, again)
     except ValueError as error:
         # A setting of the environment, or a name that no token can have.
         return _complain(_exits.CONFIGURATION, str(error))
@@ -33,15 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _exits.INTERRUPTED
 
 
-def _run(arguments: Arguments) -> str | None:
-    """What the command prints, if anything."""
+def _run(arguments: Arguments) -> tuple[str | None, int]:
+    """What the command prints, if anything, and what it ends with then."""
     if arguments.command == "help":
-        return _help.HELP.rstrip("\n")
+        return _help.HELP.rstrip("\n"), _exits.OK
     if arguments.command == "version":
-        return _version()
+        return _version(), _exits.OK
     from ._commands import Session  # noqa: PLC0415 - help and wrong usage need none of it
 
     session = Session(arguments)
+    if arguments.command == "explain":
+        text, known = session.explain_text()
+        return text, _exits.OK if known else _exits.DATA_ERROR
     commands = {
         "bearer": session.bearer_text,
         "payment": session.payment_text,
@@ -50,7 +54,7 @@ def _run(arguments: Arguments) -> str | None:
         "status": session.status_text,
         "exec": session.execute,
     }
-    return commands[arguments.command]()
+    return commands[arguments.command](), _exits.OK
 
 
 def _version() -> str:

@@ -14,8 +14,10 @@ COMMANDS: dict[str, frozenset[str]] = {
     "headers": _COMMON | {"--payment", "--min-valid", "--json"},
     "wait": _COMMON | {"--slot", "--min-valid"},
     "status": _COMMON | {"--json"},
-    "exec": _COMMON | {"--payment", "--min-valid"},
+    "exec": _COMMON | {"--payment", "--min-valid", "--fd", "--file"},
+    "explain": _COMMON | {"--json"},
 }
+_FLAGS = frozenset({"--json", "--fd", "--file"})
 _SECONDS = frozenset({"--timeout", "--min-valid"})
 DEFAULT_PAYMENT = "default"
 
@@ -34,6 +36,8 @@ class Arguments:
         self.timeout: float | None = None
         self.min_valid: float | None = None
         self.as_json = False
+        self.into = ""
+        """Where `exec` puts the headers: `--fd`, `--file`, or its environment."""
         self.payment: str | None = None
         self.slots: list[str] = []
         self.words: list[str] = []
@@ -75,10 +79,15 @@ def _option(found: Arguments, word: str, rest: list[str]) -> str:
     name, equals, value = word.partition("=")
     if name not in {option for options in COMMANDS.values() for option in options}:
         raise UsageError(f"there is no option {name}")
-    if name == "--json":
+    if name in _FLAGS:
         if equals:
-            raise UsageError("--json takes no value")
-        found.as_json = True
+            raise UsageError(f"{name} takes no value")
+        if name == "--json":
+            found.as_json = True
+        elif found.into not in {"", name}:
+            raise UsageError("--fd or --file, not both")
+        else:
+            found.into = name
     elif name == "--payment":
         found.payment = value if equals else _next(rest) or DEFAULT_PAYMENT
     elif name == "--slot":
@@ -145,6 +154,6 @@ def _check(found: Arguments, used: list[str]) -> None:
         if not found.words:
             raise UsageError("exec wants a command to run: usps-token exec -- CMD")
         return
-    most = 1 if command == "payment" else 0
+    most = 1 if command in {"payment", "explain"} else 0
     if len(found.words) > most:
         raise UsageError(f"{command} does not know what to do with {found.words[most]!r}")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from . import _checking, _driving, _http, _plain, _questions
+from ._arguments import UsageError
 from ._client import TokenClient
+from ._errors import BrokerUnreachable
 from ._settings import TIMEOUT_SECONDS, WAIT_SECONDS
+from ._steps import asking
 from ._typing import TYPE_CHECKING
 from ._values import BEARER, DEFAULT, payment_name, payment_slot
 
@@ -102,9 +107,9 @@ class Session(TokenClient):
         """`usps-token exec`: become the command, or end the process."""
         from ._running import become  # noqa: PLC0415 - only here
 
-        name = self._arguments.payment
+        name, words, into = self._arguments.payment, self._arguments.words, self._arguments.into
         if self._core.is_static:
-            become(self._arguments.words, self.headers(payment=name or False), None)
+            become(words, self.headers(payment=name or False), None, into)
         question = _questions.HeadersQuestion(name, self._core.app)
 
         def read(answer: Answer) -> tuple[Headers, float]:
@@ -112,7 +117,37 @@ class Session(TokenClient):
             return question.value(data), _checking.number(data, "expires_in")
 
         headers, expires_in = self._ask("/v1/headers", {"payment": name}, read)
-        become(self._arguments.words, headers, expires_in)
+        become(words, headers, expires_in, into)
+
+    def explain_text(self) -> tuple[str, bool]:
+        """`usps-token explain [CODE]`, and whether it was recognised. Raises UsageError too."""
+        from . import _explaining  # noqa: PLC0415 - only here
+
+        word = next(iter(self._arguments.words), None)
+        if word is None and os.isatty(0):
+            raise UsageError("explain wants a code, or what USPS answered piped in")
+        if self._core.is_static:
+            raise BrokerUnreachable(
+                "USPS_TOKEN_STATIC is set, so there is no broker to ask",
+                fix="`usps-token-broker explain` needs none",
+            )
+
+        def read(answer: Answer) -> tuple[str, bool]:
+            data = _document(answer)
+            known = _explaining.recognised(data)
+            said = answer.body.decode("utf-8", "replace")
+            return (said if self._json else _explaining.describe(data)), known
+
+        where = _http.target("/v1/explanations", {"app": self._core.app})
+        body = _explaining.told(word)
+        now = self._core.terms.now
+        steps = asking(
+            _http.message("POST", where, body=body, kind=_http.TEXT),
+            lambda answer, _sent_at: read(answer),
+            deadline=now() + self._core.terms.timeout,
+            now=now,
+        )
+        return _driving.run(steps, self._socket, self._now)
 
     @property
     def _json(self) -> bool:

@@ -35,10 +35,16 @@ def target(path: str, query: Mapping[str, object]) -> str:
     return path + ("?" + "&".join(pairs) if pairs else "")
 
 
-def message(
-    method: str, where: str, *, accept: str = JSON, etag: str | None = None, body: bytes = b""
+def message(  # noqa: PLR0913 - one argument for each part of a request
+    method: str,
+    where: str,
+    *,
+    accept: str = JSON,
+    etag: str | None = None,
+    body: bytes = b"",
+    kind: str = JSON,
 ) -> bytes:
-    """One request, whole."""
+    """One request, whole. `kind` is the type of its body."""
     lines = [
         f"{method} {where} HTTP/1.1",
         "Host: usps-token-broker",
@@ -49,7 +55,7 @@ def message(
     if etag is not None:
         lines.append(f"If-None-Match: {etag}")
     if body:
-        lines += [f"Content-Type: {JSON}", f"Content-Length: {len(body)}"]
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
