@@ -6,7 +6,9 @@ tmpfs, in a mount and PID namespace of its own, as a user that is not root, with
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -87,6 +89,19 @@ def command(root: Path, uid: int, mounts: Sequence[str], words: Sequence[str]) -
         "container",
     ]
     return [*inside, str(root), *parts, *mounts, "--", *user, *words]
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill its first process, and with that all of them, and wait."""
+    if process.poll() is None:
+        os.kill(first_process(process), signal.SIGKILL)
+        process.wait(30)
+
+
+def first_process(process: subprocess.Popen[str]) -> int:
+    """Its number out here."""
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return int(path.read_text())
 
 
 def run(
