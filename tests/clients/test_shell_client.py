@@ -81,6 +81,8 @@ def a_path_of_tools(folder, text, **more):
         ["headers", "--payment"],
         ["headers", "--payment", "--json"],
         ["exec", "--payment", "--", "true"],
+        ["exec", "--fd", "--payment", "--", "true"],
+        ["exec", "--file", "--payment", "--", "true"],
     ],
 )
 def test_no_process_has_a_token_in_its_arguments_or_its_environment(

@@ -1,8 +1,11 @@
 """`usps-token` in sh, against a real broker and a simulated USPS."""
 
 import json
+import os
+import pty
 import shutil
 import subprocess
+import sys
 
 import pytest
 from processes import DEADLINE_SECONDS, Home, Usps
@@ -158,3 +161,60 @@ def test_what_was_mended_is_waited_for(program, usps, home):
     with home.broker():
         done = run(program, arguments, environment)
     assert (done.status, done.out, done.err) == (0, "", "")
+
+
+TRANSCRIPT = """\
+HTTP/1.1 400 Bad Request
+Content-Type: application/json
+
+{"error": {"code": "400", "message": "Missing role information: [PAYER]", \
+"errors": [{"code": "160228", "title": "x"}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin"),
+    [(["160228"], ""), (["client_secret_wrong"], ""), ([], TRANSCRIPT), (["moon phase"], "")],
+)
+def test_it_explains_as_the_broker_s_own_command_does(program, shop, words, stdin):
+    """The same lines, and the same exit, from a code and from what `curl -i` printed."""
+    own = subprocess.run(
+        [sys.executable, "-m", "usps_token_broker", "explain", *(words if stdin else ["-"])],
+        input=stdin or words[0],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+    environment = {"USPS_TOKEN_SOCKET": str(shop.socket)}
+    done = run(program, ["explain", *words], environment, stdin=stdin)
+    assert (done.status, done.out, done.err) == (own.returncode, own.stdout, "")
+
+
+def test_more_than_a_broker_takes_is_cut(program, shop):
+    """A long transcript is explained by its beginning, also with bytes that are no text."""
+    environment = {"USPS_TOKEN_SOCKET": str(shop.socket)}
+    piped = TRANSCRIPT + "\0é" * 100_000
+    done = run(program, ["explain"], environment, stdin=piped)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("160228\n")
+
+
+def test_explain_on_a_terminal_wants_a_word(program, shop):
+    """Nobody knows that it would wait for more to be typed."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [*command(program), "explain"],
+            env={"PATH": os.environ["PATH"], "USPS_TOKEN_SOCKET": str(shop.socket)},
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_SECONDS,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "a code, or what USPS answered piped in" in done.stderr
