@@ -1,0 +1,86 @@
+"""A shop that prints its labels in celery's prefork pool, over folders in place of a broker.
+
+`python shop_celery.py` beside it sends the tasks: for each line it reads it writes one of JSON,
+what every process of the pool said.
+"""
+
+import http.client
+import json
+import os
+import sys
+from urllib.parse import urlsplit
+
+from celery import Celery
+
+from usps_token_client import BrokerError, TokenClient
+
+URL = os.environ["LABEL_URL"]
+BODY = os.environ["LABEL"].encode()
+TYPE = {"Content-Type": "application/json", "Accept": "application/vnd.usps.labels+json"}
+FOLDER = os.environ["QUEUE_FOLDER"]
+PROCESSES = 4
+TASK_SECONDS = 60
+
+app = Celery("shop", broker="filesystem://", backend=f"file://{FOLDER}/results")
+app.conf.broker_transport_options = {
+    "data_folder_in": f"{FOLDER}/queue",
+    "data_folder_out": f"{FOLDER}/queue",
+    "control_folder": f"{FOLDER}/control",
+    "polling_interval": 0.02,
+}
+app.conf.worker_prefetch_multiplier = 1
+tokens = TokenClient()
+loaded_by = os.getpid()
+if sys.argv[0].endswith("celery") and "REFUSED" not in os.environ:
+    tokens.headers(payment=True)  # in the parent, before it forks its pool
+
+
+def post(headers):
+    """A label call by the standard library."""
+    parts = urlsplit(URL)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    try:
+        connection.request("POST", parts.path, BODY, {**TYPE, **headers})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+    finally:
+        connection.close()
+
+
+@app.task(name="shop.print_label")
+def print_label():
+    """One label call, and who made it."""
+    try:
+        headers = tokens.headers(payment=True)
+        status, answered, body = post(headers)
+        if status == 401:
+            verdict = tokens.report(status, answered, body, urlsplit(URL).path, used=headers)
+            if verdict.retry:
+                status, _, body = post(verdict.headers)
+    except BrokerError as error:
+        status, body = 0, str(error).encode()
+    said = {"status": status, "what": body.decode(), "pid": os.getpid(), "loaded_by": loaded_by}
+    if status == 200:
+        said["what"] = json.loads(body)["labelMetadata"]["trackingNumber"]
+    return said
+
+
+def round_of_calls():
+    """Tasks until each process of the pool has made one."""
+    said, pids = [], set()
+    while len(pids) < PROCESSES:
+        sent = [print_label.delay() for _ in range(PROCESSES)]
+        said += [one.get(timeout=TASK_SECONDS, interval=0.02) for one in sent]
+        pids = {one["pid"] for one in said}
+    return said
+
+
+def main():
+    """Answer each line with a line of JSON: a list of what was said."""
+    for _ in sys.stdin:
+        sys.stdout.write(json.dumps(round_of_calls()) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Six facts of the servers that shops run; tests/matrix makes a table of them.
+
+They take a Python with tests/servers/requirements.txt, which UTB_SERVERS_PYTHON names and .ci/run
+makes.
+"""
+
+import importlib.util
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import facts
+import pytest
+from facts import WORKERS, made
+from processes import until
+
+HERE = Path(__file__).parent
+_spec = importlib.util.spec_from_file_location("serving", HERE / "serving.py")
+serving = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(serving)
+
+
+def gunicorn(worker, port):
+    options = ("--worker-class", worker, "--workers", str(WORKERS), "--threads", "1")
+    if worker == "gthread":
+        options = (*options[:-1], "4")
+    where = ("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "20", "--no-control-socket")
+    return [serving.python(), "-m", "gunicorn", *options, *where, "--preload", "shop_wsgi"]
+
+
+def uvicorn(port):
+    options = ("--workers", str(WORKERS), "--port", str(port), "--log-level", "warning")
+    return [serving.python(), "-m", "uvicorn", *options, "shop_asgi:application"]
+
+
+def uwsgi(port):
+    program = str(Path(serving.python()).with_name("uwsgi"))
+    options = ("--master", "--processes", str(WORKERS), "--need-app", "--die-on-term")
+    return [program, *options, "--http-socket", f"127.0.0.1:{port}", "--module", "shop_wsgi"]
+
+
+SERVERS = {
+    "gunicorn-sync": partial(serving.http_server, partial(gunicorn, "sync"), preloads=True),
+    "gunicorn-gthread": partial(serving.http_server, partial(gunicorn, "gthread"), preloads=True),
+    "uvicorn": partial(serving.http_server, uvicorn, preloads=False),
+    "uwsgi": partial(serving.http_server, uwsgi, preloads=True),
+    "celery": serving.celery_pool,
+}
+CELLS = {server: list(facts.FACTS) for server in SERVERS}
+
+
+@pytest.mark.parametrize(("client", "fact"), facts.cells(CELLS))
+def test_servers(shop, client, fact):
+    """Each says in its own words what it shows; see tests/fakes/facts.py."""
+    facts.FACTS[fact](shop, SERVERS[client])
+
+
+def descriptors(pid):
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@pytest.mark.parametrize("worker", ["sync", "gthread"])
+def test_graceful_reloads_of_gunicorn_leak_no_descriptor(shop, worker):
+    """HUP three times while requests are made: none fails, and nothing is left open anywhere."""
+    shop.open()
+    broker = shop.broker.process.pid
+    with SERVERS[f"gunicorn-{worker}"](shop) as running:
+        master = running.server.process.pid
+        made(running.round())
+        before = descriptors(master), {descriptors(pid) for pid in running.pids}
+        open_at_broker = descriptors(broker)
+        for _ in range(3):
+            old = running.pids
+            os.kill(master, signal.SIGHUP)
+
+            def replaced(old=old):
+                made(running.round())
+                return not running.pids & old
+
+            until(replaced, running.server.said)
+        until(lambda: descriptors(master) <= before[0])
+        assert {descriptors(pid) for pid in running.pids} <= before[1]
+        until(lambda: shop.connections() == 0)
+        until(lambda: descriptors(broker) <= open_at_broker)
+    assert shop.usps.calls("token") == 1
