@@ -12,6 +12,11 @@ NOT_MENDABLE_IN_CI = {
 """Reasons for which CI may skip: only what neither root nor a package on .ci/run's list mends."""
 
 
+def pytest_configure(config):
+    """The one mark of our own."""
+    config.addinivalue_line("markers", "cell(note): what the README's table of clients adds")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the daemon does."""

@@ -12,8 +12,9 @@ speaks this protocol on its standard input and output:
                   a line out from each. Only asked of programs that fork
     end of input  end
 
-A test of such a client is `@facts.about("CLIENT")` over a function that takes `fact` and `shop`;
-its ids are then `CLIENT-FACT`, which is what `tests/matrix` makes the README's table of.
+A test of such clients is parametrized by `facts.cells({"CLIENT": ["headers", …]})` and does
+`facts.FACTS[fact](shop, facts.driven([…]))`; its ids are then `CLIENT-FACT`, which is what
+`tests/matrix` makes the README's table of.
 """
 
 import contextlib
@@ -47,6 +48,7 @@ LABELS = "/labels/v3/label"
 ADDRESS = "/addresses/v3/address?streetAddress=475+LENFANT+PLZ+SW&city=WASHINGTON&state=DC"
 OK = 200
 NO_CALL = 0
+NO_FAILED = "none failed"
 
 
 class Said(NamedTuple):
@@ -380,10 +382,27 @@ def status_of(shop: Shop, headers: Mapping[str, str]) -> int:
 # -- tests of them --------------------------------------------------------------------------------
 
 
-def cells(clients: Mapping[str, Sequence[str]]) -> list[Any]:
-    """Parameters `client, fact` with the ids `CLIENT-FACT`, for these clients and their facts."""
-    return [
-        pytest.param(client, fact, id=f"{client}-{fact}")
-        for client, theirs in clients.items()
-        for fact in theirs
-    ]
+def cells(
+    clients: Mapping[str, Sequence[str]],
+    *,
+    lost: Mapping[str, int] = {},
+    notes: Mapping[str, str] = {},
+    wrong: Mapping[str, str] = {},
+) -> list[Any]:
+    """Parameters `client, fact` with the ids `CLIENT-FACT`, for these clients and their facts.
+
+    `lost`: calls that fail on the host after a revocation, for clients of which some do. `notes`
+    and `wrong`: by id, what the table adds to its `yes`, and why it says `no`.
+    """
+    made: list[Any] = []
+    for client, theirs in clients.items():
+        for fact in theirs:
+            name = f"{client}-{fact}"
+            marks = [pytest.mark.cell(notes[name])] if name in notes else []
+            if fact == "revocation":
+                failed = lost.get(client, 0)
+                marks.append(pytest.mark.cell(f"at most {failed} failed" if failed else NO_FAILED))
+            if name in wrong:
+                marks.append(pytest.mark.xfail(reason=wrong[name], strict=True))
+            made.append(pytest.param(client, fact, id=name, marks=marks))
+    return made
