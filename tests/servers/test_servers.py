@@ -4,7 +4,6 @@ They take a Python with tests/servers/requirements.txt, which UTB_SERVERS_PYTHON
 makes.
 """
 
-import importlib.util
 import os
 import signal
 from functools import partial
@@ -12,13 +11,9 @@ from pathlib import Path
 
 import facts
 import pytest
+import serving
 from facts import WORKERS, made
 from processes import until
-
-HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("serving", HERE / "serving.py")
-serving = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(serving)
 
 
 def gunicorn(worker, port):
@@ -48,6 +43,12 @@ SERVERS = {
     "celery": serving.celery_pool,
 }
 CELLS = {server: list(facts.FACTS) for server in SERVERS}
+
+
+@pytest.fixture(autouse=True)
+def python():
+    """Before a broker is started for nothing."""
+    return serving.python()
 
 
 @pytest.mark.parametrize(("client", "fact"), facts.cells(CELLS))
@@ -83,4 +84,3 @@ def test_graceful_reloads_of_gunicorn_leak_no_descriptor(shop, worker):
         assert {descriptors(pid) for pid in running.pids} <= before[1]
         until(lambda: shop.connections() == 0)
         until(lambda: descriptors(broker) <= open_at_broker)
-    assert shop.usps.calls("token") == 1
