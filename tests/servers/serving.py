@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -163,10 +164,17 @@ class Sender:
     def ask(self):
         self._process.stdin.write("call\n")
         self._process.stdin.flush()
+        readable, _, _ = select.select([self._process.stdout], [], [], DEADLINE_SECONDS)
+        assert readable, "no task came to its end"
         return json.loads(self._process.stdout.readline())
 
     def end(self):
-        self._process.communicate(timeout=DEADLINE_SECONDS)
+        try:
+            self._process.communicate(timeout=DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            raise AssertionError("what sends the tasks does not end") from None
 
 
 def is_open(port):

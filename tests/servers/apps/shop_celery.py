@@ -7,7 +7,9 @@ what every process of the pool said.
 import http.client
 import json
 import os
+import select
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from celery import Celery
@@ -19,9 +21,8 @@ BODY = os.environ["LABEL"].encode()
 TYPE = {"Content-Type": "application/json", "Accept": "application/vnd.usps.labels+json"}
 FOLDER = os.environ["QUEUE_FOLDER"]
 PROCESSES = 4
-TASK_SECONDS = 60
 
-app = Celery("shop", broker="filesystem://", backend=f"file://{FOLDER}/results")
+app = Celery("shop", broker="filesystem://")
 app.conf.broker_transport_options = {
     "data_folder_in": f"{FOLDER}/queue",
     "data_folder_out": f"{FOLDER}/queue",
@@ -47,8 +48,8 @@ def post(headers):
         connection.close()
 
 
-@app.task(name="shop.print_label")
-def print_label():
+@app.task(name="shop.print_label", bind=True, ignore_result=True)
+def print_label(self):
     """One label call, and who made it."""
     try:
         headers = tokens.headers(payment=True)
@@ -62,7 +63,18 @@ def print_label():
     said = {"status": status, "what": body.decode(), "pid": os.getpid(), "loaded_by": loaded_by}
     if status == 200:
         said["what"] = json.loads(body)["labelMetadata"]["trackingNumber"]
-    return said
+    # Not by celery's own backend of files, whose readers may meet half a file.
+    beside = Path(FOLDER, "results", f"{self.request.id}.new")
+    beside.write_text(json.dumps(said))
+    beside.replace(beside.with_suffix(""))
+
+
+def result_of(task):
+    """What a task left, once it has."""
+    path = Path(FOLDER, "results", task.id)
+    while not path.exists():
+        select.select([], [], [], 0.02)
+    return json.loads(path.read_text())
 
 
 def round_of_calls():
@@ -70,7 +82,7 @@ def round_of_calls():
     said, pids = [], set()
     while len(pids) < PROCESSES:
         sent = [print_label.delay() for _ in range(PROCESSES)]
-        said += [one.get(timeout=TASK_SECONDS, interval=0.02) for one in sent]
+        said += [result_of(one) for one in sent]
         pids = {one["pid"] for one in said}
     return said
 
