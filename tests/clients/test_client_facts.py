@@ -15,6 +15,9 @@ COMMANDS = {
     "python-async": [str(DRIVEN / "python_async.py")],
     "httpx": [str(DRIVEN / "httpx_sync.py")],
     "httpx-async": [str(DRIVEN / "httpx_async.py")],
+    "requests": [str(DRIVEN / "requests_session.py")],
+    "urllib3": [str(DRIVEN / "urllib3_manager.py")],
+    "aiohttp": [str(DRIVEN / "aiohttp_session.py")],
     "sh": ["/bin/sh", str(DRIVEN / "sh_client.sh"), str(SHELL_CLIENT)],
     "curl": ["/bin/sh", str(DRIVEN / "curl_alone.sh")],
 }
