@@ -169,12 +169,12 @@ class Sender:
         return json.loads(self._process.stdout.readline())
 
     def end(self):
+        """Close its input; where that does not end it a task was lost, as `ask` has said."""
         try:
             self._process.communicate(timeout=DEADLINE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-            raise AssertionError("what sends the tasks does not end") from None
 
 
 def is_open(port):

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from celery import Celery
+from kombu.transport import filesystem
 
 from usps_token_client import BrokerError, TokenClient
 
@@ -22,14 +23,29 @@ TYPE = {"Content-Type": "application/json", "Accept": "application/vnd.usps.labe
 FOLDER = os.environ["QUEUE_FOLDER"]
 PROCESSES = 4
 
+QUEUE = Path(FOLDER, "queue")
+OUT = Path(FOLDER, f"out-{os.getpid()}")
+OUT.mkdir()
+
 app = Celery("shop", broker="filesystem://")
 app.conf.broker_transport_options = {
-    "data_folder_in": f"{FOLDER}/queue",
-    "data_folder_out": f"{FOLDER}/queue",
+    "data_folder_in": str(QUEUE),
+    "data_folder_out": str(OUT),
     "control_folder": f"{FOLDER}/control",
     "polling_interval": 0.02,
 }
 app.conf.worker_prefetch_multiplier = 1
+put = filesystem.Channel._put
+
+
+def put_whole(channel, *arguments, **options):
+    """Send a message so that nobody finds half of it: kombu's readers lose what is not whole."""
+    put(channel, *arguments, **options)
+    for path in OUT.iterdir():
+        path.replace(QUEUE / path.name)
+
+
+filesystem.Channel._put = put_whole
 tokens = TokenClient()
 loaded_by = os.getpid()
 if sys.argv[0].endswith("celery") and "REFUSED" not in os.environ:
