@@ -6,6 +6,7 @@ import anyio
 import pytest
 from raw_http import Client, get, post, serving, turns, until
 
+from usps_token_broker.drivers.server import Limits
 from usps_token_broker.wire.replies import json_reply
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +23,30 @@ async def test_idle_clients_are_sent_away():
                 await served.server.stop(GRACE_SECONDS)
             assert await used.is_closed()
             assert await fresh.is_closed()
+
+
+async def test_a_client_that_has_just_come_may_still_ask():
+    """It is between its connect and its request: a cut would be a failed call."""
+    async with serving() as served:
+        with Client(served.path) as client:
+            await until(lambda: served.server.connections)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(served.server.stop, GRACE_SECONDS)
+                await until(lambda: served.server._hub.stopping)
+                await turns()
+                await client.send(get())
+                assert (await client.answer()).headers["connection"] == "close"
+                assert await client.is_closed()
+
+
+async def test_who_has_been_quiet_for_long_is_sent_away_at_once():
+    """Only who has just come or just been answered is given a moment."""
+    limits = Limits(parting_seconds=0.0)
+    async with serving(limits=limits) as served:
+        with Client(served.path) as client:
+            await client.ask(get())
+            await served.server.stop(GRACE_SECONDS)
+            assert await client.is_closed()
 
 
 async def test_request_already_sent_is_answered():

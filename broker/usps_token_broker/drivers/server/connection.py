@@ -115,14 +115,26 @@ class Connection(BaseConnection, Generic[CallerT]):
         """A client in the middle of a request is told why it ends."""
         if self._state is READING and self._reader is not None:
             self._end_with(replies.too_slow(self._patience(), in_head=self._reader.in_head))
+        elif self._state is READING and self._hub.stopping:
+            self._close()
         elif self._outflow is not None and not self._outflow.blocked and not self._stream.is_gone():
             self._look_after_stream()
         else:
             super()._expire(now)
 
     def close_if_idle(self) -> None:
-        """Ends unless a request has begun."""
-        if self._state is READING and self._reader is None:
+        """Ends unless a request has begun, or may be on its way.
+
+        Who has just come, or just had a reply, may be about to ask: to be cut off then looks like a
+        failed call, so it is given a moment.
+        """
+        if self._state is not READING or self._reader is not None:
+            return
+        limits = self._hub.limits
+        idle_since = self.deadline - limits.idle_seconds
+        if self._hub.loop.time() < idle_since + limits.parting_seconds:
+            self._expire_in(limits.parting_seconds)
+        else:
             self._close()
 
     def _consume(self, data: bytes) -> None:

@@ -25,6 +25,9 @@ class Limits:
     """For a client that does not read: since it last took a byte of its reply."""
     linger_seconds: float = 2.0
     """How long input is thrown away after the last reply, so that the client gets to read it."""
+    parting_seconds: float = 0.5
+    """How long a client that has just come or just been answered may still ask when the server
+    ends: longer than a process that has connected takes to send, on a busy machine too."""
     pipelined_requests: int = 64
     """Answered in one go before other clients have their turn."""
     turn: int = 512
