@@ -123,6 +123,45 @@ def test_an_order_asks_a_halted_slot_at_once():
     assert play.view().phase is Phase.IDLE
 
 
+def halted_after_its_life():
+    """Refused again and again until its token was spent: its bucket is as good as empty."""
+    play = ready()
+    play.run(LIFE - HOUR, play.failing(PAYMENT, FailureKind.REFUSED))
+    assert play.view(PAYMENT).phase is Phase.HALTED
+    assert play.serving(PAYMENT) is None
+    assert play.view(PAYMENT).attempts_left < 2
+    return play
+
+
+def test_an_order_for_a_token_that_is_gone_needs_no_more_than_one_attempt():
+    """The account was topped up: there is no planned renewal that any calls must be left for."""
+    play = halted_after_its_life()
+    play.order(PAYMENT)
+    play.run(600, play.works)
+    assert play.serving(PAYMENT) is not None
+
+
+def test_a_probe_of_a_token_that_is_gone_leaves_the_last_two_attempts():
+    """Nobody has acted."""
+    play = halted_after_its_life()
+    calls = len(play.calls_of(PAYMENT))
+    play.run(1100, play.works)
+    assert play.next_attempt_in(PAYMENT) > 0
+    assert len(play.calls_of(PAYMENT)) == calls
+
+
+def test_an_order_for_a_halted_token_that_is_served_leaves_the_last_two_attempts():
+    """They are for its renewal, which the secret before could make if it came back."""
+    play = ready()
+    play.hears_secret("another")
+    play.fail(BEARER, FailureKind.REFUSED)
+    play.order()
+    play.fail(BEARER, FailureKind.REFUSED)
+    play.order()
+    assert BEARER not in play.flights
+    assert play.view().attempts_left >= 2
+
+
 def test_a_fault_on_the_way_does_not_undo_the_refusal():
     """The order was a probe; it ends in a probe's way."""
     play = Playbook()

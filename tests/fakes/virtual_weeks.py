@@ -158,6 +158,10 @@ class Weeks:
         if fault == "credentials refused":
             self.change_secret()
         elif fault in {"scope missing", "no scope"}:
+            # While there is a token an order leaves the last two attempts alone.
+            short = 3.0 - self.view(self.slots[0]).attempts_left
+            if short > 0 and self.view(self.slots[0]).serial is not None:
+                await self.live(short * 10 * MINUTE, calm=True)
             await self.watched.order(self.shop, self.slots[0])
         elif fault in BY_A_PERSON:
             await self.watched.order(self.shop, self.slots[1])

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 from usps_token_broker.core import schedule
-from usps_token_broker.core.budget import EXTRA, Bucket
+from usps_token_broker.core.budget import EXTRA, FIRST, Bucket
 from usps_token_broker.core.outcomes import Failure, FailureKind, Grant
 from usps_token_broker.core.phases import MOVES, NEEDS, Cause, Move, Wanted
 from usps_token_broker.core.reports import Guard
@@ -126,7 +126,7 @@ class Slot:
         if self.phase is Phase.FETCHING or self.dormant(now):
             return None
         if self.phase is Phase.HALTED:
-            return _want(now.boot if self.ordered else self.probe_at, Cause.PROBE)
+            return self._wanted_halted(now)
         if self.phase is Phase.WAITING:
             return self._wanted_again(now)
         return self._wanted_idle(now)
@@ -135,6 +135,12 @@ class Slot:
         """The retry that is planned beside the one that a person ordered, if there are both."""
         is_both = self.phase is Phase.WAITING and self.ordered and not self.dormant(now)
         return self._retried(now) if is_both else None
+
+    def _wanted_halted(self, now: Now) -> Wanted:
+        if not self.ordered:
+            return _want(self.probe_at, Cause.PROBE)
+        # What is kept in the bucket is for a planned renewal, and a slot without a token has none.
+        return Wanted(now.boot, Cause.PROBE, EXTRA if self.servable(now) else FIRST)
 
     def _wanted_again(self, now: Now) -> Wanted:
         return Wanted(now.boot, Cause.RETRY, EXTRA) if self.ordered else self._retried(now)
