@@ -24,7 +24,9 @@ def main() -> int:
     os.environ |= {"UTB_FAULTS": "long", "UTB_FAULTS_SEED": str(seed), "UTB_HYPOTHESIS": "long"}
     print(f"seed {seed}; the same again: python tests/faults --seed {seed}", flush=True)
     here = str(Path(__file__).parent)
-    return pytest.main([here, "-q", "-n", "auto", "--dist", "load", "--timeout", "1800", *rest])
+    # One at a time: they differ much in length, and the last of a chunk would be waited for.
+    spread = ["-n", "auto", "--dist", "load", "--maxschedchunk", "1"]
+    return pytest.main([here, "-q", *spread, "--timeout", "1800", *rest])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ LONGEST_WAIT_SECONDS = {
 @pytest.mark.parametrize("fault", [*BY_A_PERSON, "no scope"])
 async def test_what_was_refused_heals_though_nobody_acts(fault, dice, rounds, tried):
     """An account is topped up, a scope is granted, and nobody tells the broker."""
-    times = rounds(1, 20)
+    times = rounds(1, 40)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await weeks.live(dice.uniform(0, 7 * HOUR))

@@ -27,7 +27,7 @@ async def test_a_revoked_token_costs_one_call_however_many_workers_meet_it(
     slot, dice, rounds, tried
 ):
     """Of a label call the bearer is tried first. Then all of them have the new one."""
-    times = rounds(3, 60)
+    times = rounds(3, 120)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await calm_moment(weeks, dice)
@@ -44,7 +44,7 @@ async def test_a_revoked_token_costs_one_call_however_many_workers_meet_it(
 
 async def test_news_of_a_token_that_was_replaced_costs_nothing(dice, rounds, tried):
     """Workers that slept through a renewal tell of the old one, in a crowd, for hours."""
-    times = rounds(2, 30)
+    times = rounds(2, 120)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await calm_moment(weeks, dice)
@@ -64,7 +64,7 @@ async def test_news_of_a_token_that_was_replaced_costs_nothing(dice, rounds, tri
 @pytest.mark.parametrize("run", range(2))
 async def test_waves_of_revocations_are_outlived_within_the_budget(run, dice, rounds, tried):
     """One or both, again and again, faster than may be renewed; with kills and reboots."""
-    times = rounds(3, 60)
+    times = rounds(3, 120)
     waves = 0
     async with Weeks(dice) as weeks:
         for _ in range(times):
@@ -90,7 +90,7 @@ async def test_waves_of_revocations_are_outlived_within_the_budget(run, dice, ro
 @pytest.mark.parametrize("run", range(2))
 async def test_tokens_that_are_dead_at_once_burn_no_quota(run, dice, rounds, tried):
     """However long that goes on; once it is over everybody works again, within the guards."""
-    times = rounds(2, 40)
+    times = rounds(2, 60)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await calm_moment(weeks, dice)

@@ -19,6 +19,7 @@ QUESTIONS = tuple(
     f"/v1/{what}wait=1"
     for what in ("tokens/bearer?", "tokens/payment?", "headers?payment=default&")
 )
+PARTS = 2
 CASES = cases(Api.TOKEN, Api.PAYMENT)
 IN_SEQUENCE = [case for case in CASES if case.name != "opaque_token"]
 """Without a life of its own a token is held for eight hours, which no short one outlives."""
@@ -127,10 +128,11 @@ def settled(home, slot):
     return seen if seen["freshness"] == "fresh" or seen["phase"] == "halted" or is_out else None
 
 
-def test_one_broker_outlives_fault_after_fault(usps, home, dice, rounds, tried):
+@pytest.mark.parametrize("run", range(2))
+def test_one_broker_outlives_fault_after_fault(run, usps, home, dice, rounds, tried):
     """In random order, sometimes two at once; tokens that are good are served meanwhile."""
     with home.broker() as broker:
-        for _ in range(rounds(3, 150)):
+        for _ in range(rounds(2, 75)):
             before = {slot: home.first_token(slot) for slot in SLOTS.values()}
             faults = dice.sample(IN_SEQUENCE, dice.choice((1, 1, 2)))
             print(faults)  # noqa: T201 - which they were, beside a failure
@@ -147,9 +149,10 @@ def test_one_broker_outlives_fault_after_fault(usps, home, dice, rounds, tried):
             tried("faults at USPS in a random sequence, one broker", len(faults), checks)
 
 
-def test_a_broker_that_holds_nothing_starts_under_any_fault(usps, dice, rounds, tried):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_broker_that_holds_nothing_starts_under_any_fault(part, usps, dice, rounds, tried):
     """Callers are told why they wait; when the fault is over there are tokens."""
-    for fault in dice.sample(CASES, rounds(2, len(CASES))):
+    for fault in rounds([dice.choice(CASES)], CASES[part::PARTS]):
         print(fault)  # noqa: T201 - which one it was, beside a failure
         usps.ask("POST", "/sim/reset")
         play(usps, fault, GENTLER)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_alone_breaks_no_promise(fault, dice, rounds, tried):
     """Every kind that a broker can meet, some hours long, with kills in the middle."""
-    times = rounds(1, 10)
+    times = rounds(1, 20)
     async with Weeks(dice) as weeks:
         for _ in range(times):
             await weeks.episode(fault)
