@@ -1,5 +1,7 @@
 """The end of a flight: what it does to its slot, its budget and the log."""
 
+from dataclasses import replace
+
 import pytest
 from core_play import Playbook
 from core_words import BEARER, HOUR, LIFE, PAYMENT, START, failure
@@ -119,6 +121,56 @@ def test_a_token_that_ends_no_later_is_the_failure_unchanged():
     play.grant(BEARER, life=5400)
     assert play.serial() == serial
     assert play.view().trouble.kind is FailureKind.UNCHANGED
+
+
+def test_another_token_that_ends_no_later_is_not_called_the_same():
+    """What is said of it is what happened."""
+    play = Playbook(payments=0)
+    play.ready()
+    play.wait(LIFE - 5400)
+    play.wake()
+    play.grant(BEARER, life=5400)
+    assert play.view().trouble.detail == (
+        "USPS granted another token, which ends no later than the one we have"
+    )
+
+
+def opaque_payment():
+    """A broker whose payment token does not tell its life, and is due."""
+    play = Playbook()
+    play.start()
+    play.grant(BEARER)
+    play.land(PAYMENT, replace(play.grants(PAYMENT), life_is_assumed=True))
+    play.wait(LIFE - 5400 + 1)
+    play.wake()
+    assert PAYMENT in play.flights
+    return play
+
+
+def test_a_life_that_was_assumed_outlasts_none_that_is_known():
+    """Opaque payment tokens are taken to live for eight hours; the next ones say one hour."""
+    play = opaque_payment()
+    serial = play.serial(PAYMENT)
+    play.grant(PAYMENT, life=HOUR)
+    assert play.serial(PAYMENT) > serial
+    assert play.left(PAYMENT) == pytest.approx(HOUR, abs=5)
+    assert play.view(PAYMENT).trouble is None
+
+
+def test_an_assumed_life_is_known_as_such_by_the_next_process():
+    """It is on record beside the token."""
+    play = opaque_payment()
+    play.restart()
+    serial = play.serial(PAYMENT)
+    play.grant(PAYMENT, life=HOUR)
+    assert play.serial(PAYMENT) > serial
+
+
+def test_an_assumed_life_gains_nothing_over_another_that_ends_later():
+    """Both are the same guess."""
+    play = opaque_payment()
+    play.land(PAYMENT, replace(play.grants(PAYMENT, life=HOUR), life_is_assumed=True))
+    assert play.view(PAYMENT).trouble.kind is FailureKind.UNCHANGED
 
 
 def test_a_token_past_its_life_on_arrival_is_the_failure_unchanged():

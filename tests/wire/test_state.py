@@ -32,6 +32,7 @@ tokens = st.builds(
     renew_at=instants,
     scopes=st.none() | st.lists(words, max_size=3).map(tuple),
     by_wall=st.booleans(),
+    life_is_assumed=st.booleans(),
 )
 troubles = st.builds(
     SavedTrouble,

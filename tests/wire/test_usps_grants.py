@@ -93,6 +93,17 @@ def test_tells_the_life_of_a_payment_token(value: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "assumed"),
+    [(LIVE, False), (jwt(iat=0, exp=86_400), False), ("opaque", True), (jwt(exp=600), True)],
+)
+def test_tells_whether_the_life_of_a_payment_token_is_assumed(value: str, *, assumed: bool) -> None:
+    """Such an end is a guess, and outlasts none that is known."""
+    grant = payment(paymentAuthorizationToken=value)
+    assert isinstance(grant, Grant)
+    assert grant.life_is_assumed is assumed
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         pytest.param({"access_token": None}, "access_token is missing", id="no token"),

@@ -230,7 +230,9 @@ class Slot:
             return True
         if self.token.value == grant.value:
             return False
-        return self.reported or end_at > schedule.end_at(self.token, now)
+        # The end of a token that does not tell its life is a guess, and outlasts no known one.
+        is_better_known = self.token.life_is_assumed and not grant.life_is_assumed
+        return self.reported or is_better_known or end_at > schedule.end_at(self.token, now)
 
     def granted(self, token: Token) -> None:
         """The flight brought a token worth having: it replaces the one before."""

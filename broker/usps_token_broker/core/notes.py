@@ -1,5 +1,6 @@
 """The lines a log gets, and the two failures the core finds by itself. No secret in any."""
 
+from dataclasses import replace
 from typing import Final
 
 from usps_token_broker import catalogue
@@ -16,6 +17,12 @@ UNCHANGED: Final = Failure(
     catalogue.row("token_unchanged").cause,
     catalogue.row("token_unchanged").fix,
     reason="token_unchanged",
+)
+
+ENDS_NO_LATER: Final = replace(
+    UNCHANGED,
+    detail="USPS granted another token, which ends no later than the one we have",
+    fix=f"{catalogue.WAIT}, and keeps the one that lives longer",
 )
 
 SCOPE_MISSING: Final = Failure(

@@ -56,6 +56,8 @@ class Grant:
     life_seconds: float
     token_type: str = "Bearer"  # noqa: S105 - RFC 6750 token type
     scopes: tuple[str, ...] | None = None
+    life_is_assumed: bool = False
+    """Whether neither USPS nor the token itself tells how long it lives."""
     skew_seconds: float | None = None
     """USPS's `Date` less our wall clock; shown, never used."""
     asked_with: str | None = None

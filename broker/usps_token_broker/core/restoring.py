@@ -145,6 +145,7 @@ def _token(slot: Slot, saved: SavedToken, translation: Translation) -> Token | N
         renew_at=min(drawn, latest) if math.isfinite(drawn) else latest,
         scopes=saved.scopes,
         by_wall=saved.by_wall or not translation.same_boot,
+        life_is_assumed=saved.life_is_assumed,
     )
 
 

@@ -39,7 +39,9 @@ class Results:
             # What was asked is answered: we may have a token. That it is the one we have is fine.
             slot.fulfilled()
             return out
-        return out + self._ended(slot, notes.UNCHANGED, event.draw, now)
+        same = slot.token is None or slot.token.value == event.grant.value
+        failure = notes.UNCHANGED if same else notes.ENDS_NO_LATER
+        return out + self._ended(slot, failure, event.draw, now)
 
     def _taken(self, slot: Slot, event: Granted, now: Now) -> list[Note]:
         before, trouble = slot.token, slot.trouble
@@ -60,6 +62,7 @@ class Results:
             life_seconds=grant.life_seconds,
             renew_at=schedule.renew_at(slot.policy, end_at, grant.life_seconds, event.draw),
             scopes=grant.scopes,
+            life_is_assumed=grant.life_is_assumed,
         )
 
     def failed(self, slot: Slot, event: Failed, now: Now) -> list[Note]:

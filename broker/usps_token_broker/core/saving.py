@@ -97,6 +97,7 @@ def _token(token: Token) -> SavedToken:
         renew_at=token.renew_at,
         scopes=token.scopes,
         by_wall=token.by_wall,
+        life_is_assumed=token.life_is_assumed,
     )
 
 

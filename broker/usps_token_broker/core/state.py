@@ -23,6 +23,7 @@ class SavedToken:
     renew_at: float
     scopes: tuple[str, ...] | None
     by_wall: bool = False
+    life_is_assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

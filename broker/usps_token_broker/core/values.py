@@ -142,6 +142,8 @@ class Token:
     scopes: tuple[str, ...] | None = None
     by_wall: bool = False
     """Restored in another boot: its age comes from the wall clock, so that clock binds too."""
+    life_is_assumed: bool = False
+    """Nobody told how long it lives."""
 
     @property
     def end_at(self) -> float:

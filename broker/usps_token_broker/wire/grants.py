@@ -129,6 +129,7 @@ def _payment(fields: Fields) -> Grant:
     return Grant(
         value=Secret(token),
         life_seconds=NOMINAL_LIFE_SECONDS if life is None else min(NOMINAL_LIFE_SECONDS, life),
+        life_is_assumed=life is None,
     )
 
 
