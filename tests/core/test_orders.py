@@ -2,7 +2,7 @@
 
 import pytest
 from core_play import Playbook
-from core_words import BEARER, HOUR, LIFE, PAYMENT, PAYMENT_2, SCOPES, SECRET
+from core_words import BEARER, HOUR, LIFE, PAYMENT, PAYMENT_2, SCOPES, SECRET, failure
 
 from usps_token_broker.core.outcomes import Code, FailureKind
 from usps_token_broker.core.values import Freshness, Phase
@@ -171,6 +171,94 @@ def test_a_fault_on_the_way_does_not_undo_the_refusal():
     play.fail(BEARER, FailureKind.TRANSIENT)
     assert play.view().phase is Phase.HALTED
     assert play.view().trouble.kind is FailureKind.REFUSED
+
+
+def refused(attempts):
+    """A bearer that has been refused so often, by order after the first time."""
+    play = Playbook()
+    play.start()
+    play.fail(BEARER, FailureKind.REFUSED)
+    for _ in range(attempts - 1):
+        play.order()
+        play.fail(BEARER, FailureKind.REFUSED)
+    return play
+
+
+def test_an_order_that_the_budget_holds_back_is_not_told_an_old_refusal():
+    """USPS was not asked: what stands in the way is the budget, and the attempt comes later."""
+    play = refused(2)
+    play.order()
+    told = play.denial()
+    assert told.code is Code.BUDGET_EXHAUSTED
+    assert told.retry_after_seconds == pytest.approx(600)
+    assert told.detail.endswith("; before that: refused it was")
+    assert told.upstream_status is None
+    play.run(601)
+    assert BEARER in play.flights
+
+
+def test_a_caller_is_told_the_refusal_that_an_order_does_not_change():
+    """Nobody has asked USPS again yet."""
+    play = refused(2)
+    play.order()
+    play.ask(BEARER, wait=0)
+    assert play.denial().code is Code.CREDENTIALS_REFUSED
+
+
+def test_an_order_waits_for_the_budget_as_long_as_it_was_told_to():
+    """The probe that it ordered begins in time."""
+    play = refused(2)
+    play.wait(590)
+    play.order(wait=20)
+    play.says()
+    play.sleep()
+    play.grant(BEARER)
+    play.said("settle 2 renewed")
+
+
+def test_an_order_at_a_halted_slot_that_takes_too_long_is_told_that_it_is_under_way():
+    """USPS has not answered it yet."""
+    play = refused(1)
+    play.order(wait=3)
+    play.wait(3)
+    play.wake()
+    play.said("settle 1 failed")
+    assert play.denial().code is Code.NOT_READY
+    assert "it is being fetched" in play.denial().detail
+
+
+def test_an_order_that_did_not_reach_usps_says_so():
+    """The refusal before is no answer to it, and stays for all others."""
+    play = refused(1)
+    play.order(wait=0.5)
+    play.land(BEARER, failure(FailureKind.UNREACHED), draw=1.0)
+    told = play.denial()
+    assert told.code is Code.UPSTREAM_UNAVAILABLE
+    assert told.detail == "no bearer token: unreached it was; before that: refused it was"
+    play.ask(BEARER, wait=0)
+    assert play.denial().code is Code.CREDENTIALS_REFUSED
+
+
+def test_an_order_that_usps_refuses_is_told_that():
+    """It is the answer."""
+    play = refused(1)
+    play.order()
+    play.fail(BEARER, FailureKind.REFUSED)
+    play.said("settle 1 failed")
+    assert play.denial().code is Code.CREDENTIALS_REFUSED
+
+
+def test_an_order_for_a_halted_payment_without_a_bearer_is_told_what_is_missing():
+    """Its own refusal is older than that of the bearer."""
+    play = ready()
+    play.order(PAYMENT)
+    play.fail(PAYMENT, FailureKind.REFUSED)
+    play.wait(9 * HOUR)
+    play.wake()
+    play.fail(BEARER, FailureKind.RATE_LIMITED, retry_after=1800.0)
+    play.order(PAYMENT)
+    assert play.denial().code is Code.UPSTREAM_RATE_LIMITED
+    assert play.denial().detail.startswith("no bearer token")
 
 
 def test_an_order_that_fails_says_why():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from usps_token_broker.core import denials
 from usps_token_broker.core.commands import Answer, Command, Denial, Deny, Outcome, Settle
+from usps_token_broker.core.denials import Order
 from usps_token_broker.core.events import Asked, RenewalOrdered, Reported
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.planning import Held, Planner
@@ -41,12 +42,19 @@ class Callers:
     def ordered(self, event: RenewalOrdered, now: Now) -> None:
         """Take a person's order in: settled when another token than the present one is there."""
         slot = self.planner.slots.get(event.slot)
-        serial = None
+        serial, attempt = None, None
         if slot is not None:
-            slot.order(now)
+            attempt = slot.order(now)
             serial = slot.token.serial if slot.token else None
         self.room.add(
-            Waiter(event.ask, (event.slot,), event.give_up_at, is_report=True, serial=serial)
+            Waiter(
+                event.ask,
+                (event.slot,),
+                event.give_up_at,
+                is_report=True,
+                serial=serial,
+                attempt=attempt,
+            )
         )
 
     def reported(self, event: Reported, now: Now) -> list[Command]:
@@ -120,7 +128,7 @@ class Callers:
         return None
 
     def _refusal(self, waiter: Waiter, slot: Slot, now: Now) -> Command:
-        denial = self.denial(slot, now)
+        denial = self.denial(slot, now, order=_order(waiter, slot))
         if not waiter.is_report:
             return Deny(waiter.ask, denial)
         in_vain = slot.trouble is not None or slot.suspect
@@ -130,7 +138,7 @@ class Callers:
         """When this slot's next attempt starts, its bearer's where it needs one first."""
         if slot.phase is Phase.FETCHING:
             return now.boot
-        if slot.phase is Phase.HALTED:
+        if slot.halted() and not slot.ordered:
             return None
         start = self.planner.next_start(slot, now, hurried=True)
         if start is not None:
@@ -138,16 +146,19 @@ class Callers:
         bearer = self.planner.bearer_of(slot)
         return None if bearer is slot else self.expected_at(bearer, now)
 
-    def denial(self, slot: Slot, now: Now) -> Denial:
-        """Why this slot has no token now; the bearer's reason where that is what is missing."""
+    def denial(self, slot: Slot, now: Now, *, order: Order | None = None) -> Denial:
+        """Why this slot has no token now; the bearer's reason where that is what is missing.
+
+        `order` for whoever ordered an attempt.
+        """
         start = self.planner.next_start(slot, now, hurried=True)
         if start is not None:
-            return denials.deny(slot, start.at, start.held, now)
+            return denials.deny(slot, start.at, start.held, now, order=order)
         bearer = self.planner.bearer_of(slot)
-        waits_for_bearer = slot.phase in {Phase.IDLE, Phase.WAITING} and bearer is not slot
-        if waits_for_bearer:
+        waits = slot.phase in {Phase.IDLE, Phase.WAITING} or order is Order.OPEN
+        if waits and bearer is not slot:
             return self.denial(bearer, now)
-        return denials.deny(slot, None, Held.NOTHING, now)
+        return denials.deny(slot, None, Held.NOTHING, now, order=order)
 
     def dismiss(self) -> Iterator[Command]:
         """Send everyone away, because the daemon ends."""
@@ -162,6 +173,13 @@ class Callers:
         """When the first of them gives up."""
         at = self.room.next_give_up_at()
         return at if at is not None and at > now.boot else None
+
+
+def _order(waiter: Waiter, slot: Slot) -> Order | None:
+    if waiter.attempt is None:
+        return None
+    under_way = slot.phase is Phase.FETCHING and slot.attempt == waiter.attempt
+    return Order.OPEN if slot.ordered or under_way else Order.DONE
 
 
 def _is_current(slot: Slot, serial: int) -> bool:

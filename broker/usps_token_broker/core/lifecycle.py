@@ -57,6 +57,8 @@ class Slot:
     suspect: bool = False
     guard: Guard = field(default_factory=Guard)
     trouble: Trouble | None = None
+    in_vain: Failure | None = None
+    """What kept the last probe from USPS, until the next attempt: no answer to what it asked."""
     bucket: Bucket = field(default_factory=Bucket)
     keep_active: bool = False
     """Whether it is renewed only while somebody asks for it."""
@@ -178,10 +180,11 @@ class Slot:
         """Somebody wants this token."""
         self.asked_at = now.boot
 
-    def order(self, now: Now) -> None:
-        """A person wants another token. A flight that is out already will do."""
+    def order(self, now: Now) -> int:
+        """A person wants another token: by this attempt. A flight that is out already will do."""
         self.asked(now)
         self.ordered = self.phase is not Phase.FETCHING
+        return self.attempt + self.ordered
 
     def forget(self) -> None:
         """Drop the token, and what is known against asking for another. A flight goes on."""
@@ -210,6 +213,7 @@ class Slot:
         self._move(Move.START)
         self.attempt += 1
         self.ordered = False
+        self.in_vain = None
         self.cause = cause
         self.asked_with = self.basis
         self._note_bearer(bearer)
@@ -264,7 +268,7 @@ class Slot:
         final = self._is_final(failure, asked_with, now)
         if failure.kind is FailureKind.BEARER_REFUSED and self.refused_bearer is None:
             self.refused_bearer = self.bearer_serial
-        if was_probe and not final and failure.kind is not FailureKind.UNCHANGED:
+        if was_probe and not final and not _is_an_answer(failure):
             self._probed_in_vain(failure, again_at, now)
             return
         self.trouble = Trouble.after(self.trouble, failure, now.wall)
@@ -298,6 +302,7 @@ class Slot:
     def _probed_in_vain(self, failure: Failure, again_at: float, now: Now) -> None:
         """A fault on the way to USPS does not undo the refusal that the probe was to test."""
         self._halt(now)
+        self.in_vain = failure
         if failure.kind is FailureKind.UNREACHED:
             # It was no probe: USPS never saw it.
             self.probes -= 1
@@ -336,9 +341,15 @@ class Slot:
 
     def _forget_hold_off(self) -> None:
         self.failures = self.probes = 0
+        self.in_vain = None
         self.retry_at = 0.0
         self.probe_at = math.inf
         self.refused = None
+
+
+def _is_an_answer(failure: Failure) -> bool:
+    """Whether a probe has ended in something that a person must know in place of the refusal."""
+    return failure.kind is FailureKind.UNCHANGED or failure.secret_unread
 
 
 def _want(at: float, cause: Cause) -> Wanted:

@@ -82,3 +82,8 @@ class Failure:
     """As in a grant."""
     reason: str | None = None
     """The row of the catalogue, where it is more exact than `code`."""
+
+    @property
+    def secret_unread(self) -> bool:
+        """Whether USPS was not asked since the client secret cannot be read: a person must act."""
+        return self.kind is FailureKind.UNREACHED and self.code is Code.CREDENTIALS_REFUSED

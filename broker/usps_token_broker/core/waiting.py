@@ -15,6 +15,8 @@ class Waiter:
     min_valid_seconds: float | None = None
     is_report: bool = False
     serial: int | None = None
+    attempt: int | None = None
+    """The number of the attempt that a person ordered."""
 
 
 @dataclass(slots=True)
