@@ -86,7 +86,7 @@ async def test_a_secret_that_cannot_be_read_is_a_failure_that_costs_no_call():
     """Who reads it says why; a person must act, and the slot goes on trying."""
 
     def read():
-        raise SecretUnreadableError("the secret file /s: /s does not exist; write it")
+        raise SecretUnreadableError("the secret file /s: /s does not exist", "write it")
 
     upstream = Upstream()
     fetching, seen, _ = make(read, upstream)
@@ -94,8 +94,25 @@ async def test_a_secret_that_cannot_be_read_is_a_failure_that_costs_no_call():
     failure = await fetching.fetch(bearer_fetch())
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.code) == (FailureKind.UNREACHED, Code.CREDENTIALS_REFUSED)
-    assert "/s does not exist" in failure.detail
+    assert failure.detail == (
+        "the client secret of app default cannot be read: the secret file /s: /s does not exist"
+    )
+    assert failure.fix == "write it; the broker looks again by itself within a minute"
+    assert failure.reason == "secret_unusable"
     assert (upstream.asked, seen) == ([], [])
+
+
+async def test_a_secret_that_only_now_cannot_be_read_is_nobodys_fault():
+    """A broker without descriptors, or a share that does not answer: clients ask again."""
+
+    def read():
+        raise SecretUnreadableError("no", "wait", reason="out_of_descriptors", passing=True)
+
+    fetching, _, _ = make(read, Upstream())
+    await fetching.load()
+    failure = await fetching.fetch(bearer_fetch())
+    assert (failure.code, failure.reason) == (Code.NOT_READY, "out_of_descriptors")
+    assert not failure.secret_unread
 
 
 async def test_a_fetch_waits_until_everything_is_loaded():

@@ -4,6 +4,7 @@ Each text names the place, what is wrong there, and what to write. FOLDER stands
 """
 
 import os
+import pwd
 from typing import NamedTuple
 
 import pytest
@@ -19,6 +20,7 @@ client_id = "the-id"
 client_secret = { file = "FOLDER/client-secret" }
 """
 PAYMENT = "[apps.default.payments.default]\n"
+ME = pwd.getpwuid(os.getuid()).pw_name
 ENDS = "not ok: `run` would not start\n"
 THREE_WAYS = """\
     write one of these, and the secret itself into the file (`chmod 600` it):
@@ -413,7 +415,10 @@ def empty(path):
         ),
         (
             os.unlink,
-            "FOLDER/client-secret does not exist; write the secret there, mode 600",
+            (
+                "FOLDER/client-secret does not exist; write the secret there, for the daemon's "
+                f"user alone: `install -D -m 600 -o {ME} /dev/stdin FOLDER/client-secret`"
+            ),
         ),
         (empty, "it is empty; write the secret there and nothing else, in one line"),
     ],

@@ -89,8 +89,24 @@ def test_a_secret_that_the_brokers_user_cannot_read_fails(secret, folder):
     finding = secret()
     assert (finding.verdict, finding.code) == (Verdict.FAIL, "secret_unusable")
     assert f"chown {SHOP.uid}" in finding.fix
+    assert "belongs to root and the group 0 (mode 0600)" in str(finding)
     os.chown(folder / "client-secret", SHOP.uid, SHOP.gid)
     assert secret().verdict is Verdict.PASS
+
+
+@as_root
+def test_a_directory_that_the_brokers_user_cannot_pass_is_named(secret, folder):
+    """Not the file, which is its own."""
+    state = folder / "state"
+    state.mkdir(0o700)
+    for path in (state, folder / "client-secret"):
+        os.chown(path, SHOP.uid, SHOP.gid)
+    folder.chmod(0o700)
+    finding = secret()
+    folder.chmod(0o755)
+    assert (finding.verdict, finding.code) == (Verdict.FAIL, "secret_unusable")
+    assert f"the directory {folder} on the way is closed to it" in str(finding)
+    assert f"chmod o+x {folder}" in finding.fix
 
 
 def test_directories_as_the_broker_makes_them_pass(places, folder):

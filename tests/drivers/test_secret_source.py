@@ -1,16 +1,19 @@
 """Reading a client secret: what is accepted, what is refused and why, and that it never leaks."""
 
 import copy
+import errno
 import os
 import pickle
+import shutil
 import socket
 import stat
+import tempfile
 import traceback
 from pathlib import Path
 
 import pytest
 from no_descriptors import none_left
-from ordinary_user import as_ordinary_user
+from ordinary_user import ORDINARY_UID, as_ordinary_user
 
 from usps_token_broker.core.values import Secret
 from usps_token_broker.drivers.secret_source import (
@@ -22,6 +25,7 @@ from usps_token_broker.drivers.secret_source import (
     SecretError,
     read_secret,
 )
+from usps_token_broker.drivers.secret_source.trust import user
 
 CANARY = "Zx9canaryQ7"
 ME = os.geteuid()
@@ -292,7 +296,14 @@ def test_a_dangling_link_names_what_is_missing(place):
 # What is no file
 
 
-def test_a_missing_file_is_named(place):
+def test_a_missing_file_is_named_with_the_command_that_writes_it(place):
+    """For the user who must be able to read it, by name or number."""
+    for uid, name in ((0, user(0)), (ORDINARY_UID, str(ORDINARY_UID))):
+        said = refusal(place / "s", uid=uid)
+        assert f"`install -D -m 600 -o {name} /dev/stdin {place / 's'}`" in said
+
+
+def test_a_missing_directory_is_named(place):
     """With the first part of the path that is not there."""
     assert f"{place / 'x'} does not exist; write the secret" in refusal(place / "x" / "y")
 
@@ -334,17 +345,70 @@ def test_a_relative_path_is_refused():
     assert "not a full path" in refusal(Path("client-secret"))
 
 
-def test_a_file_we_may_not_read_names_user_and_fix(file):
-    """It says who we are and what to type."""
-    file.chmod(0o000)
+@pytest.fixture
+def seen():
+    """A directory that everybody can look into, on a way that everybody can pass."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def refused(path: Path) -> str:
+    """What is said to an ordinary user, whose own number stands as ME."""
 
     def look() -> str:
-        return refusal(file, uid=os.geteuid())
+        return refusal(path, uid=os.geteuid()).replace(user(os.geteuid()), "ME")
 
-    text = as_ordinary_user(look)
-    assert "the daemon's user, " in text
-    assert "may not read" in text
-    assert f"{file}` and `chmod 600 {file}`" in text
+    return as_ordinary_user(look).replace(user(ME), "OWNER")
+
+
+@as_root
+def test_a_file_of_another_user_is_said_with_owner_mode_and_command(seen):
+    """Who we are, whose it is, and what to type."""
+    file = seen / "client-secret"
+    file.touch(0o600)
+    assert refused(file) == (
+        f"the secret file {file}: the daemon's user, ME, may not read it: it belongs to OWNER and "
+        f"the group {os.getegid()} (mode 0600); `chown {ORDINARY_UID} {file}` and "
+        f"`chmod 600 {file}`, or give it as a systemd credential"
+    )
+
+
+@as_root
+def test_a_directory_that_we_may_not_pass_is_named_with_owner_and_mode(seen):
+    """The file itself is in order, and a chown of it would not help."""
+    inner = seen / "inner"
+    inner.mkdir(0o700)
+    said = refused(inner / "client-secret")
+    assert (
+        f"ME, may not read it: the directory {inner} on the way is closed to it, and belongs to "
+        f"OWNER and the group {os.getegid()} (mode 0700); let ME pass there (`chmod o+x {inner}`)"
+    ) in said
+    assert "chown" not in said
+
+
+def test_a_file_whose_mode_would_let_us_says_what_else_may_forbid_it(file, monkeypatch):
+    """An access list, or root without its powers on a share."""
+
+    def forbid(*_args, **_kwargs):
+        raise PermissionError(errno.EACCES, "no", str(file))
+
+    monkeypatch.setattr(os, "open", forbid)
+    said = refusal(file)
+    monkeypatch.undo()
+    assert "(mode 0600), which allows it; see whether an access list" in said
+
+
+def test_a_file_that_goes_away_while_it_is_refused_is_an_error_all_the_same(file, monkeypatch):
+    """There is nothing left whose mode could be told."""
+
+    def forbid(path, *_args, **_kwargs):
+        monkeypatch.undo()
+        shutil.rmtree(file.parent)
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", forbid)
+    assert "Permission denied" in refusal(file)
 
 
 @pytest.fixture

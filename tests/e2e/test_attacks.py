@@ -224,7 +224,9 @@ def test_a_secret_that_vanishes_costs_no_token_that_is_there(usps, home):
         home.ask("POST", "/v1/answers?wait=1", report)
         trouble = home.slot()["trouble"]
         assert trouble["code"] == "credentials_refused"
+        assert trouble["reason"] == "secret_unusable"
         assert f"{secret} does not exist" in trouble["detail"]
+        assert f"/dev/stdin {secret}`; the broker looks again" in trouble["fix"]
         assert home.token()["serial"] == before["serial"]
         secret.touch(0o600)
         secret.write_text("demo-client-secret\n")

@@ -6,7 +6,12 @@ from usps_token_broker.app.fetching import Account, SecretReader, SecretUnreadab
 from usps_token_broker.config import AppSettings, Settings
 from usps_token_broker.core.values import AccountId, Secret
 from usps_token_broker.drivers import clock
-from usps_token_broker.drivers.secret_source import SecretError, SecretSource, read_secret
+from usps_token_broker.drivers.secret_source import (
+    UNUSABLE,
+    SecretError,
+    SecretSource,
+    read_secret,
+)
 from usps_token_broker.drivers.upstream import Upstream
 
 
@@ -43,6 +48,11 @@ class Accounts:
             try:
                 return read_secret(source, self._environ, uid=self._uid)
             except SecretError as error:
-                raise SecretUnreadableError(str(error)) from None
+                raise SecretUnreadableError(
+                    f"{error.what}: {error.why}",
+                    error.do,
+                    reason=error.reason,
+                    passing=error.reason != UNUSABLE,
+                ) from None
 
         return self._readers.setdefault(source, SecretReader(read))

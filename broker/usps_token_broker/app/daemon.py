@@ -15,7 +15,7 @@ from usps_token_broker.app.announcing import Announcer
 from usps_token_broker.app.audit import INTERVAL_SECONDS, Audit
 from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.feed import Feed
-from usps_token_broker.app.fetching import Fetching, read_secret
+from usps_token_broker.app.fetching import Fetching, SecretUnreadableError
 from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.headline import headline
 from usps_token_broker.app.http_door import HttpDoor
@@ -35,7 +35,6 @@ from usps_token_broker.app.usps_door import UspsDoor
 from usps_token_broker.config import Settings
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
-from usps_token_broker.core.outcomes import Failure
 from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers import clock, journal, processes
@@ -297,9 +296,13 @@ class Daemon:
 
     async def _read_secrets_at_first(self) -> StartError | None:
         for app, account in self._fetching.accounts.items():
-            secret = await read_secret(app, account)
-            if isinstance(secret, Failure):
-                text = f"{secret.detail}. Put that right and start the broker again"
+            try:
+                secret = await account.secret.read()
+            except SecretUnreadableError as problem:
+                text = (
+                    f"the client secret of app {app} cannot be read: {problem}. Put that right "
+                    "and start the broker again"
+                )
                 return StartError(text, _EX_CONFIG)
             self._fetching.see(app, account, secret)
         return None

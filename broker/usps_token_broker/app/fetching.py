@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 import anyio
 import anyio.to_thread
 
+from usps_token_broker.app.patience import Patient, StuckError
 from usps_token_broker.core.commands import Fetch
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
 from usps_token_broker.core.values import AccountId, Endpoint, Secret
@@ -18,7 +19,20 @@ Roles = tuple[Mapping[str, Any], ...]
 
 
 class SecretUnreadableError(Exception):
-    """The client secret cannot be read. The text says why and what to do, never the secret."""
+    """The client secret cannot be read. Says why and what to do, never the secret.
+
+    What is `passing` is no fault of the secret's: nobody need put it right.
+    """
+
+    def __init__(
+        self, why: str, do: str, *, reason: str = "secret_unusable", passing: bool = False
+    ) -> None:
+        super().__init__(f"{why}; {do}")
+        self.why = why
+        self.do = do
+        self.reason = reason
+        """The row of the catalogue."""
+        self.passing = passing
 
 
 class UpstreamCalls(Protocol):
@@ -35,35 +49,22 @@ class UpstreamCalls(Protocol):
 
 
 class SecretReader:
-    """Reads a secret in a thread, one read at a time.
-
-    A read that hangs is left behind, and no other is begun beside it: threads would pile up.
-    `read` may block; it raises SecretUnreadableError.
-    """
+    """Reads a secret, patiently. `read` may block; it raises SecretUnreadableError."""
 
     def __init__(self, read: Callable[[], Secret], patience_seconds: float = READ_SECONDS) -> None:
-        self._read = read
-        self._patience_seconds = patience_seconds
-        self._turn = anyio.Lock()
-        self._reading = False
+        self._read = Patient(read, patience_seconds)
 
     async def read(self) -> Secret:
         """The secret as it is now. Raises SecretUnreadableError."""
-        async with self._turn:
-            if not self._reading:
-                with anyio.move_on_after(self._patience_seconds):
-                    return await anyio.to_thread.run_sync(self._read_once, abandon_on_cancel=True)
-        raise SecretUnreadableError(
-            f"reading it takes longer than {self._patience_seconds:g} s, so the disk or the share "
-            "it lies on does not answer; put it on a local disk"
-        )
-
-    def _read_once(self) -> Secret:
-        self._reading = True
         try:
-            return self._read()
-        finally:
-            self._reading = False
+            return await self._read()
+        except StuckError:
+            raise SecretUnreadableError(
+                f"reading it takes longer than {self._read.patience_seconds:g} s, so the disk or "
+                "the share it lies on does not answer",
+                "put it on a local disk",
+                passing=True,
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,10 @@ class Fetching:
         return await account.upstream.fetch_payment(command.bearer, roles)
 
     async def _fetch_bearer(self, app: str, account: Account) -> Grant | Failure:
-        secret = await read_secret(app, account)
-        if isinstance(secret, Failure):
-            return secret
+        try:
+            secret = await account.secret.read()
+        except SecretUnreadableError as problem:
+            return _unread(app, problem)
         self.see(app, account, secret)
         outcome = await account.upstream.fetch_bearer(account.id.client_id, secret)
         return replace(outcome, asked_with=account.fingerprint(secret))
@@ -139,14 +141,12 @@ class Fetching:
             self._seen(app, account.fingerprint(secret))
 
 
-async def read_secret(app: str, account: Account) -> Secret | Failure:
-    """The client secret as it is now; a failure that costs no call when it cannot be read."""
-    try:
-        return await account.secret.read()
-    except SecretUnreadableError as problem:
-        return Failure(
-            FailureKind.UNREACHED,
-            Code.CREDENTIALS_REFUSED,
-            f"the client secret of app {app} cannot be read: {problem}",
-            "put that right; the broker looks again by itself within a minute",
-        )
+def _unread(app: str, problem: SecretUnreadableError) -> Failure:
+    """It costs no call. USPS is not to blame, which `reason` says beside the code."""
+    return Failure(
+        FailureKind.UNREACHED,
+        Code.NOT_READY if problem.passing else Code.CREDENTIALS_REFUSED,
+        f"the client secret of app {app} cannot be read: {problem.why}",
+        f"{problem.do}; the broker looks again by itself within a minute",
+        reason=problem.reason,
+    )

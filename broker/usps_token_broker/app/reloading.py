@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from typing import Final
 
 import anyio
-import anyio.to_thread
 
-from usps_token_broker.app.fetching import Account, read_secret
+from usps_token_broker.app.fetching import Account, SecretUnreadableError
 from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.patience import Patient, StuckError
 from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.telling import config_problems
 from usps_token_broker.config import ConfigError, Problem, Settings
 from usps_token_broker.config.differences import differences, fixed, keep_broken
+from usps_token_broker.config.problems import key_path
 from usps_token_broker.core.credentials import Standing
-from usps_token_broker.core.outcomes import Failure
 from usps_token_broker.core.snapshot import AppView
 from usps_token_broker.core.values import BEARER, Phase, Secret, SlotId
 from usps_token_broker.drivers import journal
@@ -57,7 +57,7 @@ class Reloader:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._load = load
+        self._load = Patient(load, LOAD_SECONDS)
         self._make_accounts = make_accounts
         self._apply = apply
         self._loop = loop
@@ -97,29 +97,29 @@ class Reloader:
         accounts = self._make_accounts(settings)
         secrets: dict[str, Secret] = {}
         for app, account in accounts.items():
-            secret = await read_secret(app, account)
-            if isinstance(secret, Failure):
-                problems.append(_unreadable(settings, app, secret))
-            else:
-                secrets[app] = secret
+            try:
+                secrets[app] = await account.secret.read()
+            except SecretUnreadableError as problem:
+                problems.append(_unreadable(settings, app, problem))
         if problems:
             raise ConfigError(problems)
         return Outlook(settings, accounts, secrets)
 
     async def _read(self) -> Settings:
-        with anyio.move_on_after(LOAD_SECONDS):
-            return await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
-        raise ConfigError(
-            [
-                Problem(
-                    self._settings.source.removeprefix("file "),
-                    "",
-                    f"to be read within {LOAD_SECONDS:g} s",
-                    "a disk, a share or a name service that does not answer",
-                    "see to that, then reload again",
-                )
-            ]
-        )
+        try:
+            return await self._load()
+        except StuckError:
+            raise ConfigError(
+                [
+                    Problem(
+                        self._settings.source.removeprefix("file "),
+                        "",
+                        f"to be read within {LOAD_SECONDS:g} s",
+                        "a disk, a share or a name service that does not answer",
+                        "see to that, then reload again",
+                    )
+                ]
+            ) from None
 
     def _on_trial(self, apps: Iterable[str], until_at: float) -> bool:
         """Whether USPS's word on one of these secrets may come before that instant."""
@@ -177,13 +177,14 @@ def _why_open(view: AppView) -> str:
     return f"{why}the next call that the budget allows is at {_o_clock(bearer.next_attempt_at)}"
 
 
-def _unreadable(settings: Settings, app: str, failure: Failure) -> Problem:
+def _unreadable(settings: Settings, app: str, problem: SecretUnreadableError) -> Problem:
     return Problem(
         settings.source.removeprefix("file "),
-        f"apps.{app}.client_secret",
+        key_path("apps", app, "client_secret"),
         "a secret that can be read",
-        failure.detail,
-        "the one read before stays in force until the next renewal, which reads it again",
+        problem.why,
+        f"{problem.do}; the one read before stays in force until the next renewal, which reads it "
+        "again",
     )
 
 

@@ -34,8 +34,9 @@ ROWS: Final = (
     ),
     Row(
         "secret_unusable",
-        "`run` and `check` end with exit code 78 for a secret",
-        "the file of the client secret is missing, empty, or readable by others",
+        "`run` and `check` end with exit code 78 for a secret, or a token is not renewed for it",
+        "the file of the client secret is missing, empty, readable by others, or closed to the "
+        "broker's own user; USPS was not asked",
         "write it with mode 0600 for the user of the broker: `install -m 600 -o usps-token-broker "
         "/dev/stdin FILE`",
         Who.HOST,

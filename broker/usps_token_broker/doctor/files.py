@@ -12,11 +12,14 @@ from usps_token_broker.doctor.scene import Scene
 from usps_token_broker.drivers import probing
 from usps_token_broker.drivers.probing import Identity
 from usps_token_broker.drivers.secret_source import (
+    UNUSABLE,
     CredentialSource,
     EnvironmentSource,
     FileSource,
+    Judge,
     SecretError,
     SecretSource,
+    forbidden,
     read_secret,
 )
 
@@ -58,14 +61,20 @@ def _readable_secret(name: str, source: SecretSource, daemon: Identity, scene: S
     except SecretError as error:
         if os.geteuid() not in (0, daemon.uid) and "may not read" in error.why:
             return unseen(_SECRET, f"{name}: {error.what} is not open to this user", "use sudo")
-        return failed(_SECRET, "secret_unusable", f"{name}: {error.what}: {error.why}", error.do)
+        return failed(_SECRET, error.reason, f"{name}: {error.what}: {error.why}", error.do)
     if not isinstance(source, FileSource):
         return passed(_SECRET, f"{name}: it is there")
     if probing.may(daemon, "r", source.path) is False:
-        saw = f"{name}: uid {daemon.uid}, whom the broker runs as, may not read {source.path}"
-        fix = f"`chown {daemon.uid} {source.path}` and `chmod 600 {source.path}`"
-        return failed(_SECRET, "secret_unusable", saw, fix)
+        problem = _forbidden(source.path, daemon)
+        return failed(_SECRET, UNUSABLE, f"{name}: {problem.what}: {problem.why}", problem.do)
     return passed(_SECRET, f"{name}: {source.path}, for uid {daemon.uid} and root alone")
+
+
+def _forbidden(path: Path, daemon: Identity) -> SecretError:
+    """The first on the way that the daemon's user may not pass, or the file itself."""
+    way = reversed(path.parents)
+    closed = next((at for at in way if probing.may(daemon, "x", at) is False), path)
+    return forbidden(Judge(f"the secret file {path}", daemon.uid, daemon.gid), path, closed)
 
 
 def look_at_places(scene: Scene) -> Iterator[Finding]:

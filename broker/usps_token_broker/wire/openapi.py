@@ -41,7 +41,8 @@ MEANINGS: Final[Mapping[Code, str]] = MappingProxyType(
         Code.METHOD_NOT_ALLOWED: "the path takes another method",
         Code.CONFIG_INVALID: "the configuration on disk cannot be used; nothing was changed",
         Code.TOO_MANY_REQUESTS: "this user has too much open at once, or asks too often",
-        Code.CREDENTIALS_REFUSED: "USPS refuses the client id or secret: a person must act",
+        Code.CREDENTIALS_REFUSED: "USPS refuses the client id or secret, or the secret "
+        "cannot be read (`reason`: secret_unusable): a person must act",
         Code.PAYMENT_REFUSED: "USPS refuses the roles or the account: a person must act",
         Code.NOT_READY: "there is no token yet, or something failed inside the broker",
         Code.UPSTREAM_UNAVAILABLE: "USPS cannot be reached or fails, and no good token is left",

@@ -9,15 +9,23 @@ from usps_token_broker.drivers.secret_source.reading import (
     SecretSource,
     read_secret,
 )
-from usps_token_broker.drivers.secret_source.trust import SecretError
+from usps_token_broker.drivers.secret_source.trust import (
+    UNUSABLE,
+    Judge,
+    SecretError,
+    forbidden,
+)
 
 __all__ = [
     "MOST_BYTES",
+    "UNUSABLE",
     "CredentialSource",
     "Environment",
     "EnvironmentSource",
     "FileSource",
+    "Judge",
     "SecretError",
     "SecretSource",
+    "forbidden",
     "read_secret",
 ]

@@ -1,5 +1,6 @@
 """Reads a client secret anew, each time it is asked to, from where the configuration says."""
 
+import contextlib
 import errno
 import os
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from usps_token_broker.core.values import Secret
-from usps_token_broker.drivers.secret_source.trust import Judge, SecretError, user
+from usps_token_broker.drivers.secret_source.trust import Judge, SecretError, forbidden, owner
 
 MOST_BYTES: Final = 16_384
 """A USPS consumer secret has 16 to 64 characters; what is longer than this is another file."""
@@ -153,25 +154,25 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _unreadable(judge: Judge, path: Path, error: OSError) -> SecretError:
-    where = error.filename or path
+    where = Path(error.filename or path)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return SecretError(
             judge.what,
             "the broker can open no more files",
             "raise its limit (LimitNOFILE=), or end who holds so many connections",
+            "out_of_descriptors",
         )
     if isinstance(error, FileNotFoundError):
         return SecretError(
-            judge.what, f"{where} does not exist", "write the secret there, mode 600"
+            judge.what,
+            f"{where} does not exist",
+            "write the secret there, for the daemon's user alone: "
+            f"`install -D -m 600 -o {owner(judge.uid)} /dev/stdin {path}`",
         )
     if isinstance(error, PermissionError):
-        me = user(judge.uid)
-        return SecretError(
-            judge.what,
-            f"the daemon's user, {me}, may not read {where}",
-            f"`chown {me} {path}` and `chmod 600 {path}`, or give it as a systemd credential",
-        )
-    beside = "" if Path(where) == path else f"{where}: "
+        with contextlib.suppress(OSError):
+            return forbidden(judge, path, where)
+    beside = "" if where == path else f"{where}: "
     return SecretError(judge.what, f"{beside}{error.strerror}", "name a file that can be read")
 
 

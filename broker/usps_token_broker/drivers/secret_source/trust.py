@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+UNUSABLE: Final = "secret_unusable"
+"""The row of the catalogue for a secret that somebody must put right."""
+
 _MOST_LINKS: Final = 40
 """As many as Linux follows itself, path_resolution(7)."""
 
@@ -20,11 +23,13 @@ _MOST_LINKS: Final = 40
 class SecretError(Exception):
     """A secret cannot be read. Says what, why, and what to do; never the secret."""
 
-    def __init__(self, what: str, why: str, do: str) -> None:
+    def __init__(self, what: str, why: str, do: str, reason: str = UNUSABLE) -> None:
         super().__init__(f"{what}: {why}; {do}")
         self.what = what
         self.why = why
         self.do = do
+        self.reason = reason
+        """The row of the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,12 @@ class Judge:
 
     def file(self, path: Path, status: os.stat_result, *, judge_mode: bool) -> None:
         """Raise SecretError if others could have read or written this open file."""
-        me = user(self.uid)
         if not self._trusts_user(status.st_uid):
             raise SecretError(
                 self.what,
-                f"it belongs to {user(status.st_uid)}, neither to root nor to the daemon's user",
-                f"`chown {me} {path}`",
+                f"it belongs to {user(status.st_uid)}, neither to root nor to the daemon's user, "
+                f"{user(self.uid)}",
+                f"`chown {owner(self.uid)} {path}`",
             )
         mode = stat.S_IMODE(status.st_mode)
         advice = (
@@ -122,6 +127,34 @@ def user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return f"uid {uid}"
+
+
+def owner(uid: int) -> str:
+    """The same as chown(1) and install(1) take it."""
+    return user(uid).removeprefix("uid ")
+
+
+def forbidden(judge: Judge, path: Path, where: Path) -> SecretError:
+    """Why the daemon's user may not read this file, when `where` on the way to it is closed."""
+    me, credential = user(judge.uid), "or give it as a systemd credential"
+    try:
+        status = where.stat()
+    except OSError:  # nothing of it can be seen, so it is the directory that is closed
+        where = where.parent
+        status = where.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    of = f"belongs to {user(status.st_uid)} and the group {status.st_gid} (mode {mode:04o})"
+    if stat.S_ISDIR(status.st_mode):
+        why = f"the directory {where} on the way is closed to it, and {of}"
+        do = f"let {me} pass there (`chmod o+x {where}`), or move the secret elsewhere"
+    elif status.st_uid == judge.uid and mode & stat.S_IRUSR:
+        why = f"it {of}, which allows it"
+        do = "see whether an access list, a network share or AppArmor or SELinux forbids it"
+    else:
+        why = f"it {of}"
+        do = f"`chown {owner(judge.uid)} {path}` and `chmod 600 {path}`"
+    why = f"the daemon's user, {me}, may not read it: {why}"
+    return SecretError(judge.what, why, f"{do}, {credential}")
 
 
 def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
