@@ -113,12 +113,23 @@ async def test_what_a_busy_manager_did_not_take_is_told_later(manager):
 
 async def test_the_result_of_a_reload_stays_in_the_line(manager):
     """A configuration that is refused is still refused an hour later."""
-    manager.announcer.reloading()
+    manager.announcer.reloading("09:12")
     manager.announcer.reloaded("not reloaded: wrong")
     begun, ended = manager.heard()
     assert begun.startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert begun.endswith("\nSTATUS=reloading the configuration")
     assert ended == "READY=1\nSTATUS=ready; not reloaded: wrong"
+
+
+async def test_a_change_under_a_reload_is_told_with_the_reload(manager):
+    """One that hangs is not forgotten over the next grant."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(manager.announcer.run)
+        manager.announcer.reloading("09:12")
+        manager.announcer.changed()
+        await anyio.sleep(5)
+        assert manager.heard()[-1] == "STATUS=ready; reloading since 09:12"
+        tasks.cancel_scope.cancel()
 
 
 async def test_after_the_end_has_begun_nothing_says_ready(manager):

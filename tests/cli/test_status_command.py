@@ -97,6 +97,13 @@ def test_what_else_is_wrong_is_told():
     assert "late, 7 h 58 min left, degraded, suspect" in said
 
 
+def test_a_reload_that_is_under_way_is_told():
+    """For as long as it has been: one that hangs is not silent."""
+    at = status().at
+    said = "\n".join(lines(status(reloading_since=at - 125)))
+    assert "reloading for 2 min" in said
+
+
 def test_a_slot_without_a_next_attempt_says_why():
     """A payment token that waits for another bearer."""
     slot = msgspec.structs.replace(NONE, next_attempt_at=None, next_attempt_why="next bearer")

@@ -346,6 +346,36 @@ def test_a_disk_that_hangs_costs_seconds_and_no_token(home):
         assert status == 200, body
 
 
+def test_a_reload_that_hangs_is_told_while_it_does(home):
+    """In the log, in the status, and to whoever hangs up once more; it is served on, and ends."""
+    with broker_with_trouble(home, "reload") as broker:
+        home.token("payment")
+        broker.process.send_signal(signal.SIGHUP)
+        until(lambda: "a reload has been under way for 0.05 s" in broker.errors(), broker.errors)
+        status = home.status()
+        assert status["started_at"] <= status["reloading_since"] <= status["at"]
+        for _ in range(3):
+            broker.process.send_signal(signal.SIGHUP)
+            until(lambda: "another one follows it" in broker.errors(), broker.errors)
+        assert broker.errors().count("another one follows it") == 1
+        assert home.get("/readyz")[0] == 200
+        assert broker.kill(signal.SIGTERM) == 0
+
+
+def test_reloads_that_hang_leave_one_thread_behind(home):
+    """However often it is told to: what hung before is not begun again beside it."""
+    with broker_with_trouble(home, "reloads") as broker:
+        home.token("payment")
+        threads = []
+        for number in range(1, 9):
+            broker.process.send_signal(signal.SIGHUP)
+            until(lambda n=number: broker.errors().count("not reloaded: ") == n, broker.errors)
+            threads.append(len(list(broker.proc("task").iterdir())))
+        assert threads[-1] <= threads[0]
+        assert "reloading_since" not in home.status()
+        assert broker.kill(signal.SIGTERM) == 0
+
+
 def test_a_secret_that_cannot_be_read_in_time_is_78(home):
     """A share that does not answer is said to be that."""
     with broker_with_trouble(home, "secret") as broker:

@@ -8,10 +8,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NoReturn, TextIO
 
-from usps_token_broker.app import accounts
-from usps_token_broker.cli import main
+from usps_token_broker import config
+from usps_token_broker.app import accounts, reloading
+from usps_token_broker.cli import main, run
+from usps_token_broker.config import Settings
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.commands import Command
 from usps_token_broker.core.events import Event, Granted, RenewalOrdered
@@ -67,12 +70,29 @@ def hang_at_an_order() -> None:
     Broker.handle = handle  # type: ignore[method-assign]
 
 
+def hang_at_a_reload(given_up_after_seconds: float) -> None:
+    """As a name service that is gone would do it; told of at once."""
+    begun = threading.Event()
+
+    def load(path: Path | None, environ: Mapping[str, str], *, uid: int) -> Settings:
+        if begun.is_set():
+            hang()
+        begun.set()
+        return config.load(path, environ, uid=uid)
+
+    setattr(run, "load", load)  # noqa: B010 - mypy minds another signature
+    setattr(reloading, "LONG_SECONDS", 0.05)  # noqa: B010 - they are final
+    setattr(reloading, "LOAD_SECONDS", given_up_after_seconds)  # noqa: B010
+
+
 TROUBLES: dict[str, Callable[[], None]] = {
     "core": hang_at_an_order,
     "grant": break_at_the_first_grant,
     "save": lambda: setattr(Store, "save", hang),
     "load": lambda: setattr(Store, "load", hang),
     "secret": lambda: setattr(accounts, "read_secret", hang),
+    "reload": lambda: hang_at_a_reload(600),
+    "reloads": lambda: hang_at_a_reload(0.05),
     "imports": lambda: setattr(Upstream, "load", hang),
 }
 

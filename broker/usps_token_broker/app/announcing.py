@@ -48,8 +48,9 @@ class Announcer:
         self._told = self._line(self._reload)
         self._notifier.ready(self._told)
 
-    def reloading(self) -> None:
-        """A reload has begun; `reloaded` ends it."""
+    def reloading(self, o_clock: str) -> None:
+        """A reload has begun, at that time of day; the line says so until `reloaded`."""
+        self._reload = (f"reloading since {o_clock}",)
         self._notifier.reloading(clock.monotonic_usec(), "reloading the configuration")
 
     def reloaded(self, result: str) -> None:

@@ -157,6 +157,7 @@ class Daemon:
             clock.now().wall,
             self._pulse.alive,
             self._peers,
+            lambda: self._reloads.reading_since,
             str(http) if http else None,
         )
         return Inside(

@@ -26,6 +26,8 @@ log = logging.getLogger(journal.LOGGER)
 
 LOAD_SECONDS: Final = 30.0
 """How long reading the configuration may take: a name service or a network share can hang."""
+LONG_SECONDS: Final = 5.0
+"""A reload that reads for longer is told of while it does."""
 
 
 _OPEN: Final = {Standing.PENDING, Standing.UNKNOWN}
@@ -63,6 +65,8 @@ class Reloader:
         self._loop = loop
         self._clock = clock
         self._turn = anyio.Lock()
+        self.reading_since: float | None = None
+        """Since when a reload reads the configuration and the secrets, Unix seconds; else None."""
 
     async def reload(self, wait_seconds: float) -> ReloadMessage:
         """Put in force what is configured now; changed secrets get that long to be proved.
@@ -70,7 +74,7 @@ class Reloader:
         Raises ConfigError, and then nothing has changed.
         """
         async with self._turn:
-            outlook = await self._look()
+            outlook = await self._look_and_tell()
             changed = differences(self._settings, outlook.settings)
             self._settings = outlook.settings
             before = self._loop.broker.secrets_in_force()
@@ -89,6 +93,27 @@ class Reloader:
         )
         _log_secrets(message.secrets)
         return message
+
+    async def _look_and_tell(self) -> Outlook:
+        """Look, and tell who reads the log or the status when that takes long."""
+        self.reading_since = self._clock().wall
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_tell_when_it_takes_long)
+                looked = await self._looked()
+                tasks.cancel_scope.cancel()
+        finally:
+            self.reading_since = None
+        if isinstance(looked, ConfigError):
+            raise looked
+        return looked
+
+    async def _looked(self) -> Outlook | ConfigError:
+        """The error as a value: a task group would wrap one that is raised."""
+        try:
+            return await self._look()
+        except ConfigError as error:
+            return error
 
     async def _look(self) -> Outlook:
         settings = await self._read()
@@ -190,6 +215,16 @@ def _unreadable(settings: Settings, app: str, problem: SecretUnreadableError) ->
 
 def _o_clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M")
+
+
+async def _tell_when_it_takes_long() -> None:
+    await anyio.sleep(LONG_SECONDS)
+    log.warning(
+        "a reload has been under way for %g s: a disk, a share or a name service does not answer; "
+        "the configuration before stays in force meanwhile",
+        LONG_SECONDS,
+        extra=journal.event("reloading"),
+    )
 
 
 def _log_in_force(changed: Iterable[str], warnings: Iterable[str]) -> None:

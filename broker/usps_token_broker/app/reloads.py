@@ -16,6 +16,7 @@ from usps_token_broker.wire.messages import ReloadMessage, encode
 from usps_token_broker.wire.replies import Reply, json_reply
 
 log = logging.getLogger(journal.LOGGER)
+_AGAIN = journal.event("reloading")
 _NOT_RELOADED = journal.event("not_reloaded", reason="config_invalid")
 
 
@@ -28,8 +29,16 @@ class Reloads:
         self._tally = tally
         self._hung_up = anyio.Event()
 
+    @property
+    def reading_since(self) -> float | None:
+        """Since when a reload reads what is configured, Unix seconds; None where none does."""
+        return self._reloader.reading_since
+
     def hang_up(self) -> None:
-        """SIGHUP came. Many before the reload begins are one."""
+        """SIGHUP came. Many before the reload begins are one, and so are many while another is."""
+        if self._reloader.reading_since is not None and not self._hung_up.is_set():
+            since = _o_clock(self._reloader.reading_since)
+            log.info("a reload is under way since %s; another one follows it", since, extra=_AGAIN)
         self._hung_up.set()
 
     async def run(self) -> None:
@@ -44,7 +53,7 @@ class Reloads:
         return self._reload(call.query.wait)
 
     async def _reload(self, wait_seconds: float) -> Reply:
-        self._announcer.reloading()
+        self._announcer.reloading(_o_clock())
         result = "not reloaded: a bug or the end of the broker came between"
         try:
             message = await self._reloader.reload(wait_seconds)
@@ -77,5 +86,7 @@ def _complain(error: ConfigError) -> str:
     return f"{said[0].splitlines()[0]}{more}; the journal says it all"
 
 
-def _o_clock() -> str:
-    return datetime.fromtimestamp(clock.now().wall, UTC).astimezone().strftime("%H:%M")
+def _o_clock(at: float | None = None) -> str:
+    """That instant, in Unix seconds, or now."""
+    wall = clock.now().wall if at is None else at
+    return datetime.fromtimestamp(wall, UTC).astimezone().strftime("%H:%M")

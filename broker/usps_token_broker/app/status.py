@@ -40,6 +40,8 @@ class Process:
     """Whether the core loop makes progress."""
     peers: Callable[[], list[PeerMessage]] = list
     """Who takes what of it now."""
+    reloading_since: Callable[[], float | None] = lambda: None
+    """Since when a reload reads what is configured, Unix seconds."""
     http_listen: str | None = None
     """Where health and figures are served over TCP."""
 
@@ -67,6 +69,7 @@ class Status:
         self._alive = process.alive
         self._peers = process.peers
         self._http_listen = process.http_listen
+        self._reloading_since = process.reloading_since
         self._resolver = resolver
         self._left_out = left_out
 
@@ -97,6 +100,7 @@ class Status:
             peers=self._peers() if admin else None,
             left_out=self._left_out if admin else None,
             http_listen=self._http_listen,
+            reloading_since=self._reloading_since(),
         )
 
     def slot(self, slot: SlotId, now: Now) -> SlotMessage | None:

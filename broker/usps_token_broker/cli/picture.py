@@ -81,6 +81,9 @@ def status(
         yield Line(((f"{who} for a token", "yellow"),))
     if message.state_trouble:
         yield from painter.wrapped(f"state not saved: {message.state_trouble}", "red", "")
+    if message.reloading_since is not None:
+        told = f"reloading for {span(message.at - message.reloading_since)}"
+        yield Line(((told, "yellow"),))
     for app in message.apps:
         yield from _app(app, message.at, painter)
     if message.peers:

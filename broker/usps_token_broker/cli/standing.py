@@ -28,6 +28,8 @@ def lines(message: StatusMessage) -> Iterator[str]:
         yield f"waiting: {message.waiting}"
     if message.state_trouble:
         yield f"state not saved: {message.state_trouble}"
+    if message.reloading_since is not None:
+        yield f"reloading for {span(message.at - message.reloading_since)}"
     if message.http_listen:
         yield f"health and figures: http://{message.http_listen}"
     for app in message.apps:

@@ -195,6 +195,9 @@ class StatusMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     http_listen: Annotated[
         str | None, says("Where health and figures are served over TCP; null where they are not")
     ] = None
+    reloading_since: Annotated[
+        float | None, says("Since when a reload reads what is configured, Unix seconds")
+    ] = None
 
 
 class RenewalMessage(msgspec.Struct, frozen=True):
