@@ -1,5 +1,6 @@
 """The figures that Prometheus scrapes: names, types, and values after a story on virtual time."""
 
+import errno
 import json
 import re
 import shutil
@@ -14,7 +15,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 from virtual import DOWN, HOUR, INVALID_CLIENT, START_WALL
 
-from usps_token_broker.app import figures  # noqa: F401 - else the first scrape imports it, in a thread
+from usps_token_broker.app import (
+    figures,  # noqa: F401 - else the first scrape imports it, in a thread
+    metrics,
+)
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.wire.messages import PeerMessage
@@ -378,3 +382,29 @@ async def test_promtool_finds_nothing_to_mend():
     lint = ["promtool", "check", "metrics"]
     checked = subprocess.run(lint, input=text, capture_output=True, check=False)  # noqa: ASYNC221 - nothing else runs
     assert (checked.returncode, checked.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.EMFILE, "no"), True),
+        (OSError(errno.ENFILE, "no"), True),
+        (ImportError("x.so: cannot open shared object file: Too many open files"), True),
+        (OSError(errno.ENOENT, "no"), False),
+        (ImportError("No module named 'prometheus_client'"), False),
+    ],
+)
+async def test_only_a_lack_of_descriptors_is_called_that(monkeypatch, error, expected):
+    """A broken installation is a bug, to be seen in the log."""
+
+    def fail(_name):
+        raise error
+
+    monkeypatch.delitem(sys.modules, "usps_token_broker.app.figures")
+    monkeypatch.setattr(metrics.importlib, "import_module", fail)
+    async with open_interface() as broker:
+        if expected:
+            assert (await broker.get("/metrics")).json["reason"] == "out_of_descriptors"
+        else:
+            with pytest.raises(type(error)):
+                await broker.get("/metrics")

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import itertools
+import json
 import os
 import resource
 import shutil
@@ -111,6 +112,7 @@ def test_without_descriptors_it_serves_who_is_there_and_recovers(home, rounds, t
                 assert held("GET", "/v1/tokens/payment")[0] == 200
             assert processor_seconds(broker) - used < 1.5, "two seconds of hardly anything"
             assert broker.errors().count("cannot accept connections") <= 1
+            assert "waiting for a reply failed" not in broker.errors(), broker.errors()
             resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
             for caller in outside:
                 assert caller.recv(65536).startswith(b"HTTP/1.1 200")
@@ -123,7 +125,23 @@ def test_without_descriptors_it_serves_who_is_there_and_recovers(home, rounds, t
             assert has_no_secret(home, broker, *(token["token"] for token in before))
             assert broker.kill(signal.SIGTERM) == 0
         shutil.rmtree(home.folder / "state")  # and with it what was charged: each has its budget
-        tried("no descriptors left, at run time", 1, 148)
+        tried("no descriptors left, at run time", 1, 149)
+
+
+def test_the_first_scrape_without_descriptors_says_what_is_scarce(home):
+    """It has files to read; the next one, with descriptors, has what it needs."""
+    with home.broker() as broker, contextlib.ExitStack() as stack:
+        home.token("payment")
+        ask = stack.enter_context(kept(home.socket))
+        pid = broker.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free(pid), limits[1]))
+        status, told = ask("GET", "/metrics")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert (status, json.loads(told)["reason"]) == (503, "out_of_descriptors")
+        assert "LimitNOFILE" in json.loads(told)["fix"]
+        assert "failed: OSError" not in broker.errors()
+        assert home.get("/metrics")[0] == 200
 
 
 def test_without_memory_it_serves_or_ends_and_never_hangs(usps, home, rounds, dice, tried):
