@@ -22,11 +22,6 @@ from processes import Usps, until
 FOLDER = Path(__file__).parents[2] / "systemd" / "containers"
 BROKER, WORKER = 10001, 10002
 RUN = "/run/usps-token-broker"
-# As in the image: without trio, which tests alone have, and which wants a place for a file.
-AS_INSTALLED = (
-    "import runpy, sys; sys.modules['trio'] = None; "
-    "runpy.run_module('usps_token_broker', run_name='__main__', alter_sys=True)"
-)
 
 
 def documents(name):
@@ -198,7 +193,7 @@ class Pod:
 
     def words(self, *more):
         config = "/etc/usps-token-broker/config/broker.toml"
-        return [sys.executable, "-c", AS_INSTALLED, *more, "--config", config]
+        return [sys.executable, "-m", "usps_token_broker", *more, "--config", config]
 
     @contextlib.contextmanager
     def broker(self):

@@ -61,6 +61,14 @@ def refused(environ):
         return broker.errors()
 
 
+def test_a_trio_that_cannot_be_imported_is_not_missed(home, environ, tmp_path):
+    """It wants a place for temporary files, and nothing of the broker runs on it."""
+    (tmp_path / "trio.py").write_text("raise FileNotFoundError('no usable temporary directory')")
+    with run(home, {**environ, "PYTHONPATH": str(tmp_path)}) as broker:
+        home.wait_for_socket(broker)
+        assert home.token()["slot"] == "bearer"
+
+
 def test_roles_in_a_variable_make_a_payment_token(home, environ):
     """The app is named `default`; a worker of our own user gets both tokens."""
     with run(home, {**environ, "USPS_PAYMENT_ROLES": ROLES}) as broker:

@@ -10,7 +10,8 @@ import functools
 import importlib.metadata
 import json
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import anyio
@@ -43,10 +44,29 @@ def load() -> None:
     import encodings.idna  # noqa: F401, PLC0415 - the first name lookup wants it
 
     import certifi  # noqa: F401, PLC0415 - as httpx
-    import httpcore  # noqa: F401, PLC0415 - httpx imports it at the first call
-    import httpx  # noqa: F401, PLC0415 - the daemon listens first
+
+    with _without_trio():
+        import httpcore  # noqa: F401, PLC0415 - httpx imports it at the first call
+        import httpx  # noqa: F401, PLC0415 - the daemon listens first
 
     _user_agent()
+
+
+@contextlib.contextmanager
+def _without_trio() -> Iterator[None]:
+    """Keep httpcore from importing trio, where that happens to be installed: nothing runs on it.
+
+    As it is imported trio asks ldconfig for a library, and gcc where that knows none, which wants a
+    directory for temporary files; a read-only container has no such place.
+    """
+    if "trio" in sys.modules:
+        yield
+        return
+    sys.modules["trio"] = None  # type: ignore[assignment]  # what makes an import fail
+    try:
+        yield
+    finally:
+        del sys.modules["trio"]
 
 
 class Upstream:
