@@ -207,6 +207,8 @@ def _of_cut(text: str) -> UspsError:
 
 
 def _unescaped(value: str) -> str:
+    if "\\" not in value:  # nearly always, and a hostile body has hundreds of them
+        return value
     try:
         return str(json.loads(f'"{value}"', strict=False))
     except ValueError:  # It ends within an escape.
