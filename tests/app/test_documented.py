@@ -22,7 +22,8 @@ from usps_token_broker.core.events import Stopped
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.server import Limits
-from usps_token_broker.wire.messages import ReloadMessage, encode
+from usps_token_broker.wire.encoding import to_json
+from usps_token_broker.wire.messages import ReloadMessage
 from usps_token_broker.wire.operations import LINES, METRICS, OPEN_METRICS, OPERATIONS, TEXT
 from usps_token_broker.wire.problems import STATUS
 from usps_token_broker.wire.replies import json_reply
@@ -325,7 +326,7 @@ async def good(broker, name):
 @on_an_interface()
 async def reloaded(broker, name):
     message = ReloadMessage(["app b is new"], [], [], [])
-    broker.inside.handlers["reload"] = lambda _call: json_reply(200, encode(message))
+    broker.inside.handlers["reload"] = lambda _call: json_reply(200, to_json(message))
     broker.reload(app())
     return await ask(broker, name)
 

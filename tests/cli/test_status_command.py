@@ -11,6 +11,7 @@ import pytest
 from standings import AT, GOOD, NONE, status
 
 from usps_token_broker.cli.standing import event_lines, lines
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.events import (
     AliveEvent,
     ReloadedEvent,
@@ -19,7 +20,6 @@ from usps_token_broker.wire.events import (
     StoppingEvent,
     status_event,
 )
-from usps_token_broker.wire.messages import encode
 from usps_token_broker.wire.replies import LAST_CHUNK, chunk
 
 
@@ -116,7 +116,7 @@ def test_a_slot_without_a_next_attempt_says_why():
 def test_ready_is_0_and_not_ready_is_75(command, folder):
     """For scripts."""
     path = folder / "s"
-    with broker(path, encode(status(GOOD)), encode(status(NONE, ready=False))):
+    with broker(path, to_json(status(GOOD)), to_json(status(NONE, ready=False))):
         done = command("status", "--socket", path)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines() == list(lines(status(GOOD)))
@@ -125,7 +125,7 @@ def test_ready_is_0_and_not_ready_is_75(command, folder):
 
 def test_json_is_the_brokers_answer_as_it_is(command, folder):
     """Fields that this version does not know, too."""
-    said = {**json.loads(encode(status(GOOD))), "later": [1, 2]}
+    said = {**json.loads(to_json(status(GOOD))), "later": [1, 2]}
     with broker(folder / "s", json.dumps(said).encode()):
         done = command("status", "--json", "--socket", folder / "s")
     assert json.loads(done.stdout) == said
@@ -136,7 +136,7 @@ def test_the_socket_is_found_where_clients_look(command, folder):
     """USPS_TOKEN_SOCKET, then XDG_RUNTIME_DIR."""
     (folder / "usps-token-broker").mkdir()
     path = folder / "usps-token-broker" / "broker.sock"
-    with broker(path, encode(status(GOOD)), encode(status(GOOD))):
+    with broker(path, to_json(status(GOOD)), to_json(status(GOOD))):
         assert command("status", environ={"USPS_TOKEN_SOCKET": str(path)}).returncode == 0
         if not os.path.lexists("/run/usps-token-broker/broker.sock"):
             assert command("status", environ={"XDG_RUNTIME_DIR": str(folder)}).returncode == 0
@@ -194,7 +194,7 @@ STORY = [
 
 def following(path, *events, end=LAST_CHUNK):
     """A broker that is followed: each event in a chunk of its own."""
-    lines_ = [event if isinstance(event, bytes) else encode(event) + b"\n" for event in events]
+    lines_ = [event if isinstance(event, bytes) else to_json(event) + b"\n" for event in events]
     return broker(path, lines_, kind="application/x-ndjson", end=end)
 
 
@@ -252,8 +252,8 @@ def test_json_gives_the_lines_as_they_are(command, folder, last):
     later = b'{"event":"merged", "at":1}\n'
     with following(folder / "s", *STORY, later, last):
         done = command("status", "--follow", "--json", "--socket", folder / "s")
-    told = [encode(event).decode() + "\n" for event in STORY]
-    ending = last if isinstance(last, bytes) else encode(last) + b"\n"
+    told = [to_json(event).decode() + "\n" for event in STORY]
+    ending = last if isinstance(last, bytes) else to_json(last) + b"\n"
     assert done.stdout == "".join(told) + later.decode() + ending.decode()
     assert done.returncode == 75
 
@@ -283,7 +283,7 @@ def test_a_broker_that_cannot_be_followed_is_69(command, folder):
         done = command("status", "--follow", "--socket", folder / "s")
     assert (done.returncode, done.stderr) == (69, "nothing is served at /v1/events\nother\n")
     (folder / "s").unlink()
-    with broker(folder / "s", encode(status(GOOD))):
+    with broker(folder / "s", to_json(status(GOOD))):
         done = command("status", "--follow", "--socket", folder / "s")
     assert done.returncode == 69
     assert "cannot be followed" in done.stderr

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usps_token_broker.wire import messages
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.events import (
     AliveEvent,
     ReloadedEvent,
@@ -27,7 +28,6 @@ from usps_token_broker.wire.messages import (
     Veiled,
     VerdictMessage,
     decode_report,
-    encode,
 )
 
 CANARY = "canary-5e1f"
@@ -45,7 +45,7 @@ WITH_TOKENS = [
 def test_a_message_with_tokens_does_not_show_itself(message):
     """Its repr may end up in a log or a traceback; its bytes are for the peer alone."""
     assert CANARY not in f"{message!r} {message} {[message]}"
-    assert CANARY.encode() in encode(message)
+    assert CANARY.encode() in to_json(message)
 
 
 def test_every_message_that_can_carry_a_token_is_veiled():
@@ -59,7 +59,7 @@ def test_every_message_that_can_carry_a_token_is_veiled():
 
 def test_fields_that_say_nothing_are_left_out_of_a_verdict():
     """No null headers to trip over."""
-    said = json.loads(encode(VerdictMessage("c", "d", "f", retry=False, outcome="failed")))
+    said = json.loads(to_json(VerdictMessage("c", "d", "f", retry=False, outcome="failed")))
     assert set(said) == {"code", "detail", "fix", "retry", "outcome"}
 
 
@@ -164,7 +164,7 @@ EVENTS = {
 @pytest.mark.parametrize("kind", EVENTS)
 def test_an_event_names_its_kind_first_and_reads_back(kind):
     """One JSON object, one line."""
-    line = encode(EVENTS[kind])
+    line = to_json(EVENTS[kind])
     assert line.startswith(b'{"event":"%b"' % kind.encode())
     assert b"\n" not in line
     assert decode_event(line + b"\n") == EVENTS[kind]
@@ -172,7 +172,7 @@ def test_an_event_names_its_kind_first_and_reads_back(kind):
 
 def test_the_status_event_is_the_status_and_its_kind():
     """Field by field."""
-    assert encode(EVENTS["status"]) == b'{"event":"status",' + encode(STATUS)[1:]
+    assert to_json(EVENTS["status"]) == b'{"event":"status",' + to_json(STATUS)[1:]
 
 
 def test_an_event_of_a_later_version_is_none():

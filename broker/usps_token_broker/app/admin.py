@@ -11,7 +11,8 @@ from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.events import Forgotten
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.wire.messages import ForgottenMessage, ForgottenSlot, RenewalMessage, encode
+from usps_token_broker.wire.encoding import to_json
+from usps_token_broker.wire.messages import ForgottenMessage, ForgottenSlot, RenewalMessage
 from usps_token_broker.wire.replies import Reply, json_reply
 
 
@@ -47,7 +48,7 @@ class Admin:
             expires_at=round(serving.expires_at, 3),
             expires_in=round(serving.expires_boot_at - self._clock().boot, 3),
         )
-        return json_reply(200, encode(message))
+        return json_reply(200, to_json(message))
 
     def forget(self, call: Call) -> Handled:
         """`POST /v1/forget`: one slot, all of an app, or all there are."""
@@ -63,4 +64,4 @@ class Admin:
         chosen = tuple(sorted(slots))
         self._loop.post(Forgotten(chosen))
         gone = [ForgottenSlot(slot.app, slot.name) for slot in chosen]
-        return json_reply(200, encode(ForgottenMessage(gone)))
+        return json_reply(200, to_json(ForgottenMessage(gone)))

@@ -14,7 +14,8 @@ from usps_token_broker.app.unrecognised import Unrecognised
 from usps_token_broker.core.commands import Outcome
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import BEARER, SlotId
-from usps_token_broker.wire.messages import AnswerReport, VerdictMessage, decode_report, encode
+from usps_token_broker.wire.encoding import to_json
+from usps_token_broker.wire.messages import AnswerReport, VerdictMessage, decode_report
 from usps_token_broker.wire.problems import BadRequestError
 from usps_token_broker.wire.replies import Reply, json_reply
 from usps_token_broker.wire.verdict_rules import VerdictCode
@@ -122,7 +123,7 @@ class Answers:
         headers, serials = current if current is not None else (None, None)
         return json_reply(
             200,
-            encode(
+            to_json(
                 VerdictMessage(
                     code=verdict.code.value,
                     detail=denial.detail if denial else verdict.detail,

@@ -9,13 +9,13 @@ from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.shelf import AppInfo
 from usps_token_broker.app.unrecognised import Unrecognised
 from usps_token_broker.wire import transcripts
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.explaining import explain
 from usps_token_broker.wire.messages import (
     CatalogueMessage,
     RowMessage,
     UnrecognisedAnswer,
     UnrecognisedMessage,
-    encode,
     explanation_message,
 )
 from usps_token_broker.wire.replies import Reply, json_reply
@@ -32,7 +32,7 @@ class Explanations:
     def catalogue(self, _call: Call) -> Reply:
         """Every row."""
         rows = [RowMessage(**asdict(row)) for row in catalogue.CATALOGUE.values()]
-        return json_reply(200, encode(CatalogueMessage(rows)))
+        return json_reply(200, to_json(CatalogueMessage(rows)))
 
     def explain(self, call: Call) -> Handled:
         """The row that the body of this request is about."""
@@ -44,7 +44,7 @@ class Explanations:
         found = explain(text, now=now, own_host=self._own_host(call, told.host))
         if not found.recognised and told.status is not None:
             self._unknown.note(told.status, told.path, told.body, now)
-        return json_reply(200, encode(explanation_message(found)))
+        return json_reply(200, to_json(explanation_message(found)))
 
     def unrecognised(self, _call: Call) -> Reply:
         """What nobody could explain so far."""
@@ -52,7 +52,7 @@ class Explanations:
             UnrecognisedAnswer(k.status, k.path, k.words, k.times, k.first_at, k.last_at)
             for k in self._unknown
         ]
-        return json_reply(200, encode(UnrecognisedMessage(kept)))
+        return json_reply(200, to_json(UnrecognisedMessage(kept)))
 
     def _own_host(self, call: Call, called: str) -> str:
         """The host of the app that is meant: the one named, else the one called, else the first."""

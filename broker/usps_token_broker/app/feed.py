@@ -17,6 +17,7 @@ from usps_token_broker.app.queries import Query
 from usps_token_broker.app.resolving import Refused
 from usps_token_broker.app.status import Status
 from usps_token_broker.core.values import SlotId
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.events import (
     AliveEvent,
     Event,
@@ -26,7 +27,6 @@ from usps_token_broker.wire.events import (
     StoppingEvent,
     status_event,
 )
-from usps_token_broker.wire.messages import encode
 from usps_token_broker.wire.replies import Streamed
 
 CONTENT_TYPE: Final = "application/x-ndjson"
@@ -197,4 +197,4 @@ class Feed:
 
     @staticmethod
     def _line(event: Event) -> bytes:
-        return encode(event) + b"\n"
+        return to_json(event) + b"\n"

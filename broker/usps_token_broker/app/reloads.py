@@ -12,7 +12,8 @@ from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.telling import invalid
 from usps_token_broker.config import ConfigError
 from usps_token_broker.drivers import clock, journal
-from usps_token_broker.wire.messages import ReloadMessage, encode
+from usps_token_broker.wire.encoding import to_json
+from usps_token_broker.wire.messages import ReloadMessage
 from usps_token_broker.wire.replies import Reply, json_reply
 
 log = logging.getLogger(journal.LOGGER)
@@ -58,7 +59,7 @@ class Reloads:
         try:
             message = await self._reloader.reload(wait_seconds)
             result = _in_words(message)
-            return json_reply(200, encode(message))
+            return json_reply(200, to_json(message))
         except ConfigError as error:
             self._tally.reloads[False] += 1
             result = f"not reloaded at {_o_clock()}: {_complain(error)}"

@@ -14,7 +14,8 @@ from usps_token_broker.app.ports import Clock
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.snapshot import Serving
 from usps_token_broker.core.values import BEARER, SlotId
-from usps_token_broker.wire.messages import HeadersMessage, TokenMessage, encode
+from usps_token_broker.wire.encoding import to_json
+from usps_token_broker.wire.messages import HeadersMessage, TokenMessage
 from usps_token_broker.wire.replies import Reply, json_reply, not_modified_reply, text_reply
 
 AUTHORIZATION: Final = "Authorization"
@@ -141,7 +142,7 @@ class Shelf:
             scopes=token.scopes,
             degraded=serving.degraded,
         )
-        return Answered(encode(message), token.value.reveal())
+        return Answered(to_json(message), token.value.reveal())
 
     def _headers_answer(
         self, slots: tuple[SlotId, ...], servings: list[Serving], expires_in: int
@@ -160,7 +161,7 @@ class Shelf:
             degraded=any(s.degraded for s in servings),
         )
         text = "".join(f"{name}: {value}\n" for name, value in headers.items())
-        return Answered(encode(message), text)
+        return Answered(to_json(message), text)
 
 
 @dataclass(frozen=True, slots=True)

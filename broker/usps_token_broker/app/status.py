@@ -14,6 +14,7 @@ from usps_token_broker.core.snapshot import AppView, SlotView, Snapshot
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import Now, SlotId
 from usps_token_broker.wire import openapi
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.messages import (
     AliveMessage,
     AppMessage,
@@ -23,7 +24,6 @@ from usps_token_broker.wire.messages import (
     SlotMessage,
     StatusMessage,
     TroubleMessage,
-    encode,
 )
 from usps_token_broker.wire.problems import ConfigProblem
 from usps_token_broker.wire.replies import Reply, json_reply
@@ -78,7 +78,7 @@ class Status:
         access, query = call.access, call.query
         if query.app is not None and access.app(query.app) is None:
             return problems.no_app(access, query.app)
-        return json_reply(200, encode(self.message(access, query.app, admin=call.admin)))
+        return json_reply(200, to_json(self.message(access, query.app, admin=call.admin)))
 
     def message(self, access: Access, app: str | None, *, admin: bool = False) -> StatusMessage:
         """How the slots that this peer may read stand, in all apps or one; more for `admin`."""
@@ -129,7 +129,7 @@ class Status:
         failing = _not_ready(snapshot, asked, query.min_valid or 0.0)
         named = [str(view.id) for view in failing if view.id in access.slots]
         return json_reply(
-            503 if failing else 200, encode(ReadyMessage(ready=not failing, not_ready=named))
+            503 if failing else 200, to_json(ReadyMessage(ready=not failing, not_ready=named))
         )
 
     def document(self, call: Call) -> Reply:
@@ -140,7 +140,7 @@ class Status:
         """`GET /healthz`: 200 while the core loop makes progress."""
         alive = self._alive()
         message = AliveMessage(alive=alive, version=self._version)
-        return json_reply(200 if alive else 503, encode(message))
+        return json_reply(200 if alive else 503, to_json(message))
 
 
 def _is_required(view: SlotView) -> bool:

@@ -334,7 +334,6 @@ def explanation_message(found: Explanation) -> ExplanationMessage:
     )
 
 
-encode = msgspec.json.Encoder().encode
 _report_decoder = msgspec.json.Decoder(AnswerReport)
 
 

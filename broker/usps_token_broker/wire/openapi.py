@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from usps_token_broker.core.outcomes import Code
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.keys import Key
 from usps_token_broker.wire.operations import OPERATIONS, PROBLEM, Answer, Operation
 from usps_token_broker.wire.problems import STATUS, Problem
@@ -104,7 +105,7 @@ def document(version: str, *, admin: bool) -> bytes:
     for operation in served:
         described = _operation(operation, schema_of)
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
-    return msgspec.json.encode(
+    return to_json(
         {
             "openapi": "3.1.0",
             "info": {

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from usps_token_broker.core.outcomes import Code
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.replies import NO_HEADERS, Reply
 from usps_token_broker.wire.saying import says
 
@@ -112,7 +113,7 @@ def problem_reply(error: Problem, headers: Mapping[str, str] = NO_HEADERS) -> Re
     """A problem as a reply, with `Retry-After` in whole seconds when the problem has one."""
     if error.retry_after is not None and math.isfinite(error.retry_after):
         headers = {"Retry-After": str(max(0, math.ceil(error.retry_after))), **headers}
-    return Reply(error.status, msgspec.json.encode(error), "application/problem+json", headers)
+    return Reply(error.status, to_json(error), "application/problem+json", headers)
 
 
 class BadRequestError(Exception):

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from usps_token_broker.core.values import Secret
+from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.grants import issuer_of
 from usps_token_broker.wire.replies import NO_HEADERS, Reply, json_reply
 
@@ -141,7 +142,7 @@ def bearer_reply(
         "client_id": client_id,
         "application_name": app,
     }
-    return json_reply(200, msgspec.json.encode(said), _NO_CACHE, (granted.slot,))
+    return json_reply(200, to_json(said), _NO_CACHE, (granted.slot,))
 
 
 def payment_reply(granted: Granted, roles: Iterable[Mapping[str, Any]]) -> Reply:
@@ -154,7 +155,7 @@ def payment_reply(granted: Granted, roles: Iterable[Mapping[str, Any]]) -> Reply
         "roles": [dict(role) for role in roles],
         "expires_in": granted.seconds,
     }
-    return json_reply(200, msgspec.json.encode(said), _NO_CACHE, (granted.slot,))
+    return json_reply(200, to_json(said), _NO_CACHE, (granted.slot,))
 
 
 _NO_CACHE: Final = {"Pragma": "no-cache"}
@@ -166,7 +167,7 @@ def oauth_error(
 ) -> Reply:
     """A refusal of the token call (RFC 6749 5.2, USPS OAuth 3.1.4)."""
     said = {"error": error, "error_description": description, "error_uri": _ERROR_URI}
-    return json_reply(status, msgspec.json.encode(said), headers)
+    return json_reply(status, to_json(said), headers)
 
 
 def wrong_key(*, by_basic: bool) -> Reply:
@@ -187,7 +188,7 @@ def api_error(
     """A refusal of the payment call: the ErrorMessage of every v3 API but OAuth."""
     item = {"title": title, "detail": detail, "source": {"parameter": source or "Authorization"}}
     error = {"code": str(status), "message": title, "errors": [item]}
-    body = msgspec.json.encode({"apiVersion": _PAYMENT_VERSION, "error": error})
+    body = to_json({"apiVersion": _PAYMENT_VERSION, "error": error})
     return json_reply(status, body, headers)
 
 

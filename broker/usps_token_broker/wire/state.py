@@ -4,6 +4,7 @@ import msgspec
 
 from usps_token_broker.core.state import SavedState
 from usps_token_broker.core.values import Secret
+from usps_token_broker.wire.encoding import encoder
 
 
 def _encode_secret(value: object) -> str:
@@ -18,13 +19,13 @@ def _decode_secret(kind: type, value: object) -> Secret:
     raise ValueError("a token is a string")
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_encode_secret)
+_to_json = encoder(_encode_secret)
 _decoder = msgspec.json.Decoder(SavedState, dec_hook=_decode_secret)
 
 
 def encode(state: SavedState) -> bytes:
     """The state, tokens included: only for a file that nobody else can read."""
-    return _encoder.encode(state)
+    return _to_json(state)
 
 
 def decode(payload: bytes) -> SavedState:
