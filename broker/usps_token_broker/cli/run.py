@@ -91,6 +91,9 @@ def act(options: argparse.Namespace) -> int:
         log.error("%s", error, extra=_ENDED)  # noqa: TRY400 - what happened, not where in our code
         _give_up(error)
         return EX_CANTCREAT
+    except MemoryError:
+        # What lets go of store and sockets had none; nor might the interpreter, on its way out.
+        os._exit(EX_SOFTWARE)
 
 
 def _give_up(error: Exception) -> None:
@@ -156,12 +159,13 @@ def _serve(
 
     try:
         return anyio.run(run)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, the process ends here
         # The event loop itself gave up, for want of memory perhaps.
         # Its threads wait for it, and the interpreter for them: we would hang, and serve nobody.
-        with contextlib.suppress(BaseException):
+        try:
             log.critical("the event loop failed, so the broker ends", exc_info=True, extra=_ENDED)
-        os._exit(EX_SOFTWARE)
+        finally:  # whatever has no memory left, this needs none
+            os._exit(EX_SOFTWARE)
 
 
 def _end_soon(code: int) -> None:
