@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from usps_token_broker.drivers import socket_owner
 from usps_token_broker.drivers.socket_owner import (
     OwnedSocket,
     SocketError,
     SocketTakenError,
     inherited,
+    owning,
 )
 
 
@@ -151,7 +151,7 @@ def test_daemons_that_bind_at_once_take_turns(directory):
 
 def test_a_turn_that_never_comes_is_not_waited_for(directory, monkeypatch):
     """Whoever may read the directory can hold the lock, and must not keep the broker from it."""
-    monkeypatch.setattr(socket_owner, "_TURN_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(owning, "_TURN_PAUSE_SECONDS", 0.0)
     turn = os.open(directory, os.O_RDONLY)
     fcntl.flock(turn, fcntl.LOCK_EX)
     OwnedSocket.bind(directory / "s").close()
@@ -189,7 +189,7 @@ def test_live_server_is_left_alone(directory):
 def test_socket_unit_is_named_for_what_it_is(directory):
     """When pid 1 listens, the message speaks of the service manager and its unit."""
     with pytest.raises(SocketTakenError, match="service manager") as refused:
-        socket_owner._refuse_taken(directory / "s", 1)
+        owning._refuse_taken(directory / "s", 1)
     assert refused.value.pid == 1
     assert "socket" in refused.value.fix
 

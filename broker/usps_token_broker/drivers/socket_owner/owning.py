@@ -1,4 +1,4 @@
-"""Owning the path of a Unix socket: taking it, noticing its theft, giving back only one's own."""
+"""Taking a path, noticing its theft, giving back only one's own."""
 
 import contextlib
 import fcntl
@@ -7,9 +7,12 @@ import select
 import socket
 import stat
 import struct
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn, Self
+
+from usps_token_broker.drivers.socket_owner import directories
+from usps_token_broker.drivers.socket_owner.errors import SocketError, SocketTakenError
 
 SOCKET_MODE: Final = 0o666
 """Open to all: who may ask is decided by who asks."""
@@ -17,28 +20,10 @@ DIRECTORY_MODE: Final = 0o755
 _PATH_BYTES: Final = 107  # sun_path of unix(7), less its NUL
 _BACKLOG: Final = 4096
 _PID: Final = struct.Struct("i")  # the first member of struct ucred
-_FIRST_DESCRIPTOR: Final = 3  # SD_LISTEN_FDS_START
 _INIT_PID: Final = 1
 _TURNS: Final = 100
 _TURN_PAUSE_SECONDS: Final = 0.05
 """How often and how soon again a daemon asks whether it is its turn to bind."""
-
-
-class SocketError(Exception):
-    """The socket cannot be had. Says what happened, why, and what to do; ends the program."""
-
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(f"{what}; {fix}")
-        self.what = what
-        self.fix = fix
-
-
-class SocketTakenError(SocketError):
-    """Somebody else listens there. `pid` is None when the kernel would not say who."""
-
-    def __init__(self, what: str, fix: str, pid: int | None) -> None:
-        super().__init__(what, fix)
-        self.pid = pid
 
 
 class _Identity(NamedTuple):
@@ -77,7 +62,7 @@ class OwnedSocket:
         listens there, also when both began at once.
         """
         _check_length(path)
-        _prepare_directory(path.parent, directory_mode)
+        directories.prepare(path.parent, directory_mode)
         with _turn_to_bind(path.parent):
             _clear(path)
             return cls(_listen(path, mode), path, unlinks=True)
@@ -90,7 +75,7 @@ class OwnedSocket:
         """
         path = Path(os.fsdecode(listener.getsockname()))
         if path.is_absolute():  # an abstract name lies in no directory
-            _judge_directory(path.parent, DIRECTORY_MODE)
+            directories.judge(path.parent, DIRECTORY_MODE)
         return cls(listener, path, unlinks=False)
 
     @property
@@ -112,56 +97,6 @@ class OwnedSocket:
         self.listener.close()
 
 
-def inherited(environment: MutableMapping[str, str]) -> dict[str, socket.socket]:
-    """The sockets that systemd passed to this process, by name (sd_listen_fds(3)).
-
-    Removes what says so from `environment`, so that no child takes them for its own. Raises
-    SocketError for anything that is not a listening Unix stream socket with a name of its own.
-    """
-    pid = environment.pop("LISTEN_PID", "")
-    count = environment.pop("LISTEN_FDS", "")
-    names = environment.pop("LISTEN_FDNAMES", "")
-    environment.pop("LISTEN_PIDFDID", None)
-    if pid != str(os.getpid()) or not count.isdecimal():
-        return {}
-    descriptors = range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count))
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):
-            os.set_inheritable(descriptor, False)  # noqa: FBT003 - its only argument
-    found: dict[str, socket.socket] = {}
-    for descriptor, name in zip(descriptors, _names(names, len(descriptors)), strict=True):
-        if name in found:
-            _refuse_inherited(name, "is passed twice", "give each socket unit its own name")
-        found[name] = _take(descriptor, name)
-    return found
-
-
-def _names(joined: str, count: int) -> list[str]:
-    names = joined.split(":") if joined else []
-    return (names + ["unknown"] * count)[:count]
-
-
-def _take(descriptor: int, name: str) -> socket.socket:
-    try:
-        taken = socket.socket(fileno=descriptor)
-    except OSError as error:
-        _refuse_inherited(name, f"is no socket ({error.strerror})", "pass sockets only")
-    is_unix_stream = taken.family == socket.AF_UNIX and taken.type == socket.SOCK_STREAM
-    if not is_unix_stream:
-        _refuse_inherited(name, "is no Unix stream socket", "use ListenStream= with a path")
-    if not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        _refuse_inherited(name, "does not listen", "set Accept=no in the socket unit")
-    taken.settimeout(0)
-    return taken
-
-
-def _refuse_inherited(name: str, what: str, fix: str) -> NoReturn:
-    raise SocketError(
-        f"the descriptor {name!r} passed by the service manager {what}",
-        f"{fix} (FileDescriptorName={name})",
-    )
-
-
 def _check_length(path: Path) -> None:
     length = len(os.fsencode(path))
     if length > _PATH_BYTES:
@@ -170,47 +105,6 @@ def _check_length(path: Path) -> None:
             f" {_PATH_BYTES}",
             "choose a shorter one",
         )
-
-
-def _prepare_directory(directory: Path, mode: int) -> None:
-    """Makes the directory if need be, and sees to it that nobody else can swap what lies in it."""
-    try:
-        directory.mkdir(0o700)
-        directory.chmod(mode)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise SocketError(
-            f"cannot make the directory {directory}: {error.strerror}",
-            f"make it, with mode {mode:04o} and owned by uid {os.geteuid()},"
-            " or choose another path for the socket",
-        ) from error
-    _judge_directory(directory, mode)
-
-
-def _judge_directory(directory: Path, mode: int) -> None:
-    try:
-        found = directory.stat()
-    except OSError as error:
-        raise SocketError(
-            f"cannot look at the directory {directory}: {error.strerror}",
-            "make it, or choose another path for the socket",
-        ) from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise SocketError(f"{directory} is not a directory", "choose another path for the socket")
-    if found.st_uid not in (0, os.geteuid()):
-        _refuse_directory(directory, f"belongs to uid {found.st_uid}", mode)
-    shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if shared and not found.st_mode & stat.S_ISVTX:
-        _refuse_directory(directory, f"has mode {stat.S_IMODE(found.st_mode):04o}", mode)
-
-
-def _refuse_directory(directory: Path, what: str, mode: int) -> NoReturn:
-    raise SocketError(
-        f"the directory {directory} {what}, so that others can put a socket of theirs in its place",
-        f"make it owned by uid {os.geteuid()} with mode {mode:04o},"
-        " or put the socket into a directory of its own beneath it",
-    )
 
 
 @contextlib.contextmanager
