@@ -2,14 +2,13 @@
 
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
-from usps_token_broker.app import http_door
 from usps_token_broker.app.accounts import Accounts
 from usps_token_broker.app.announcing import Announcer
 from usps_token_broker.app.audit import INTERVAL_SECONDS, Audit
@@ -18,33 +17,27 @@ from usps_token_broker.app.feed import Feed
 from usps_token_broker.app.fetching import Fetching, SecretUnreadableError
 from usps_token_broker.app.front import Door, Front, Inside
 from usps_token_broker.app.headline import headline
-from usps_token_broker.app.http_door import HttpDoor
 from usps_token_broker.app.keeping import Keeper
 from usps_token_broker.app.key_audit import KeyAudit
 from usps_token_broker.app.key_ring import KeyRing
 from usps_token_broker.app.loop import Loop
+from usps_token_broker.app.outside import Outside, StartError
 from usps_token_broker.app.plans import app_plan, slot_plans, slots_kept_active
 from usps_token_broker.app.ports import Ports
 from usps_token_broker.app.pulse import Pulse
 from usps_token_broker.app.reloading import Outlook, Reloader
 from usps_token_broker.app.reloads import Reloads
+from usps_token_broker.app.servers import Servers
 from usps_token_broker.app.status import Process
 from usps_token_broker.app.tally import Tally
 from usps_token_broker.app.usage import Usage
 from usps_token_broker.app.usps_door import UspsDoor
-from usps_token_broker.config import Settings
 from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
 from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers import clock, journal, processes
-from usps_token_broker.drivers.notify import Notifier
 from usps_token_broker.drivers.peers import Peer
-from usps_token_broker.drivers.server import Handler, Limits, Server
-from usps_token_broker.drivers.signals import SignalStream
-from usps_token_broker.drivers.socket_owner import OwnedSocket
-from usps_token_broker.drivers.store import Store
-from usps_token_broker.drivers.tcp_listener import Listener, Visitor
 from usps_token_broker.wire.messages import PeerMessage
 
 log = logging.getLogger(journal.LOGGER)
@@ -52,40 +45,9 @@ log = logging.getLogger(journal.LOGGER)
 GRACE_SECONDS: Final = 5.0
 """How long accepted requests and calls to USPS may take to finish once the daemon is to end."""
 
-_ADMIN_LIMITS: Final = Limits(connections=64, connections_per_uid=64, requests_per_minute_per_uid=0)
 _LOOK_SECONDS: Final = 10.0
 _EX_TEMPFAIL: Final = 75
 _EX_CONFIG: Final = 78
-
-
-class StartError(Exception):
-    """The daemon cannot start or go on. The text says what, why and what to do."""
-
-    def __init__(self, text: str, exit_code: int) -> None:
-        super().__init__(text)
-        self.exit_code = exit_code
-
-
-@dataclass(slots=True)
-class Outside:
-    """What `run` opened before: the daemon uses it and `run` closes it."""
-
-    settings: Settings
-    load: Callable[[], Settings]
-    """Reads the configuration again. Blocks; raises ConfigError."""
-    store: Store
-    socket: OwnedSocket
-    admin: OwnedSocket
-    http: Listener | None
-    """Listens where `settings.http` says."""
-    descriptors: int
-    """How many files this process may open."""
-    environ: Mapping[str, str]
-    uid: int
-    version: str
-    notifier: Notifier
-    signals: SignalStream
-    """SIGHUP reloads; any other ends the daemon."""
 
 
 def _log_handed(line: str) -> None:
@@ -122,8 +84,7 @@ class Daemon:
         self._feed = Feed(lambda: self._door.front.status, clock.now)
         self._inside = self._make_inside()
         self._door = Door(Front(settings, self._inside))
-        self._servers: list[Server[Peer]] = []
-        self._http: Server[Visitor] | None = None
+        self._servers: Servers | None = None
         self._problem: StartError | None = None
         self._admin_lost = False
         self._tasks: TaskGroup | None = None
@@ -196,7 +157,7 @@ class Daemon:
         self._loop.post(CredentialsSeen(app, fingerprint))
 
     def _peers(self) -> list[PeerMessage]:
-        return [PeerMessage(*row) for server in self._servers[:1] for row in server.by_uid()]
+        return self._servers.peers() if self._servers is not None else []
 
     # -- the run ----------------------------------------------------------------------------------
 
@@ -218,82 +179,20 @@ class Daemon:
         """Begin: what was saved is served at once; USPS is called once httpx is there."""
         self._announcer.starting("reading the state of the process before")
         self._loop.post(Restored(await self._keeper.load(), clock.boot_id()))
-        limits = self._outside.settings.limits
-        of_workers = Limits(
-            connections_per_uid=limits.connections_per_uid,
-            waiting_per_uid=limits.waiting_per_uid,
-            streams_per_uid=limits.streams_per_uid,
-            requests_per_minute_per_uid=limits.requests_per_minute_per_uid,
-        )
-        self._servers = [
-            self._make_server(self._outside.socket, self._door.handle, of_workers),
-            self._make_server(self._outside.admin, self._door.handle_admin, _ADMIN_LIMITS),
-        ]
-        self._http = self._make_http()
+        self._servers = Servers(self._outside, self._door, self._tally, self._make_usps_door)
         tasks.start_soon(self._loop.run)
-        for server in self._all_servers():
-            await tasks.start(server.run)
+        await self._servers.start(tasks)
         tasks.start_soon(self._watch, tasks.cancel_scope)
         tasks.start_soon(self._reloads.run)
         tasks.start_soon(self._announcer.run)
         tasks.start_soon(self._sum_up)
         self._announcer.ready()
-        log.info("serving tokens on %s", self._outside.socket.path, extra=journal.event("serving"))
-        self._say_what_tcp_serves()
+        self._servers.say_where()
         await self._fetching.load()
 
-    def _say_what_tcp_serves(self) -> None:
-        settings = self._outside.settings
-        if self._http is None:
-            return
-        serving = journal.event("serving")
-        log.info("serving health and figures on http://%s", settings.http, extra=serving)
-        if settings.http_tokens:
-            log.info(
-                "serving USPS's token calls on http://%s to the keys of %s",
-                settings.http,
-                settings.keys_file,
-                extra=serving,
-            )
-
-    def _make_server(
-        self, owned: OwnedSocket, handler: Handler[Peer], limits: Limits
-    ) -> Server[Peer]:
-        return Server(
-            owned.listener,
-            handler,
-            self._door.judge,
-            limits.within(self._descriptors()),
-            identify=self._door.identify,
-            look_up_groups=self._door.look_up,
-        )
-
-    def _descriptors(self) -> int:
-        """How many are left for the Unix sockets."""
-        kept_back = http_door.held_open(self._http_limits()) if self._outside.http else 0
-        return self._outside.descriptors - kept_back
-
-    def _make_http(self) -> Server[Visitor] | None:
-        listener, where = self._outside.http, self._outside.settings.http
-        if listener is None or where is None:
-            return None
-        usps = self._make_usps_door()
-        door = HttpDoor(self._door, self._tally, local=where.is_loopback, usps=usps)
-        return http_door.make_server(listener, door, self._http_limits())
-
-    def _http_limits(self) -> Limits:
-        tokens = self._outside.settings.http_tokens
-        return http_door.limits(self._outside.descriptors, tokens=tokens)
-
-    def _make_usps_door(self) -> UspsDoor | None:
-        settings = self._outside.settings
-        if not settings.http_tokens or settings.keys_file is None:
-            return None
-        ring = KeyRing(settings.keys_file, self._outside.uid, _log_keys_unusable)
+    def _make_usps_door(self, keys_file: Path) -> UspsDoor:
+        ring = KeyRing(keys_file, self._outside.uid, _log_keys_unusable)
         return UspsDoor(self._door, self._loop, ring.keys, self._key_audit)
-
-    def _all_servers(self) -> list[Server[Peer] | Server[Visitor]]:
-        return [*self._servers, *([self._http] if self._http else [])]
 
     async def _read_secrets_at_first(self) -> StartError | None:
         for app, account in self._fetching.accounts.items():
@@ -342,8 +241,8 @@ class Daemon:
         with anyio.move_on_after(GRACE_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._loop.landed)
-                for server in self._all_servers():
-                    tasks.start_soon(server.stop, GRACE_SECONDS)
+                if self._servers is not None:
+                    self._servers.stop(tasks, GRACE_SECONDS)
         await self._loop.saved()
         self._sum_up_now()
         self._announcer.stopped(self._loop.state_trouble)

@@ -121,7 +121,8 @@ def _serve(
     import anyio  # noqa: PLC0415
 
     from usps_token_broker import version  # noqa: PLC0415
-    from usps_token_broker.app.daemon import Daemon, Outside, StartError  # noqa: PLC0415
+    from usps_token_broker.app.daemon import Daemon  # noqa: PLC0415
+    from usps_token_broker.app.outside import Outside, StartError  # noqa: PLC0415
 
     outside = Outside(
         settings=settings,
