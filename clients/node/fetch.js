@@ -3,8 +3,8 @@ import { MOST_BODY } from './reporting.js';
 import { AUTHORIZATION, PAYMENT } from './values.js';
 import { BrokerError } from './errors.js';
 
-/** Where USPS wants the payment token (Labels 3.9.13; International Labels in USPS's examples). */
-const LABELS = ['/labels/', '/international-labels/'];
+/** Where USPS wants the payment token (Labels 3.9.13, Payments 3.1.20). */
+const LABELS = ['/labels/', '/international-labels/', '/pmod/', '/returns/'];
 const MOST_HOPS = 20;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 

@@ -74,6 +74,8 @@ def fails(client, call, code, **more):
     [
         (LABEL, True),
         ("/international-labels/v3/international-label", True),
+        ("/pmod/v3/pmod/create", True),
+        ("/returns/v3/return", True),
         ("/labels", True),
         ("/addresses/v3/address", False),
         ("/labelsmith", False),

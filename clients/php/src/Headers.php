@@ -51,11 +51,11 @@ final class Headers implements \IteratorAggregate
         return self::origin($url) !== null && self::origin($url) === self::origin($this->baseUrl);
     }
 
-    /** Whether this is a call of the app's own host that wants the payment token (Labels 3.9.13). */
+    /** Whether this is a call of the app's own host that wants the payment token (Labels 3.9.13, Payments 3.1.20). */
     public function isLabelCall(string $url): bool
     {
         $prefix = rtrim((string) parse_url($this->baseUrl, PHP_URL_PATH), '/');
-        $labels = '#^' . preg_quote($prefix, '#') . '/(international-)?labels/#';
+        $labels = '#^' . preg_quote($prefix, '#') . '/(labels|international-labels|pmod|returns)/#';
 
         return $this->areFor($url) && preg_match($labels, parse_url($url, PHP_URL_PATH) . '/') === 1;
     }
