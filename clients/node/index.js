@@ -1,10 +1,10 @@
 /** USPS tokens from usps-token-broker, over its Unix socket, as ../PROTOCOL.md says. */
 import { uptime } from 'node:os';
 import { fetchWith } from './fetch.js';
-import { readStatic } from './static.js';
+import { staticBroker } from './static.js';
 import { paymentSlot, readEntry, readHeaders, readToken, readUnready } from './values.js';
 import { made, readVerdict, report } from './reporting.js';
-import { ask } from './asking.js';
+import { ask, broker } from './asking.js';
 import { untilReady, waitWithin } from './waiting.js';
 import { BrokerError } from './errors.js';
 
@@ -14,21 +14,20 @@ const RECHECK = 2;
 
 /** The tokens of one app. Many callers that want the same thing at once are one question (section 4). */
 export class TokenClient {
-  #socket;
   #app;
   #timeout;
-  #static;
+  #answers;
   #held = new Map();
   #owner;
 
   constructor({ socket, app, timeout = 12 } = {}) {
-    if (socket === '' || socket?.includes('\0'))
+    if (socket !== undefined && !/^[^\0]+$/.test(socket))
       throw new TypeError('`socket` is the path of a Unix socket');
-    if (!(timeout > 0 && timeout < 1e6))
+    if (!(typeof timeout === 'number' && timeout > 0 && timeout < 1e6))
       throw new TypeError('`timeout` is a number of seconds above 0');
-    [this.#socket, this.#app, this.#timeout] = [socket, app, timeout];
-    if (socket === undefined && process.env.USPS_TOKEN_STATIC?.trim())
-      this.#static = readStatic(process.env.USPS_TOKEN_STATIC);
+    [this.#app, this.#timeout] = [app, timeout];
+    const given = socket === undefined && process.env.USPS_TOKEN_STATIC?.trim();
+    this.#answers = given ? staticBroker(given) : broker(socket);
   }
 
   /** The bearer token. Throws BrokerError, as all of these do. */
@@ -45,14 +44,12 @@ export class TokenClient {
   async headers({ payment = false } = {}) {
     const name = payment === true ? 'default' : payment || undefined;
     if (name !== undefined) paymentSlot(name);
-    if (this.#static) return this.#static.headers(name);
     return this.#obtain(`headers ${name ?? ''}`, '/v1/headers', { payment: name }, (data) =>
       readHeaders(name, data, this.#app),
     );
   }
 
   async #token(slot) {
-    if (this.#static) return this.#static.token(slot);
     return this.#obtain(slot, `/v1/tokens/${encodeURIComponent(slot)}`, {}, (data) =>
       readToken(slot, data, this.#app),
     );
@@ -60,7 +57,6 @@ export class TokenClient {
 
   /** Tell what USPS answered to a call made with `used`; the broker's verdict (section 5). */
   async report({ status, headers, body, path, host, used }) {
-    if (this.#static) return this.#static.verdict(status);
     const told = report({ status, headers, body, path, host, ...made(used) });
     const verdict = readVerdict(
       await this.#ask('/v1/answers', { wait: waitWithin(this.#timeout) }, { body: told }),
@@ -72,7 +68,7 @@ export class TokenClient {
 
   /** How everything stands, for people. */
   async status() {
-    return this.#static ? this.#static.status() : this.#ask('/v1/status', {});
+    return this.#ask('/v1/status', {});
   }
 
   /** Names of what is not ready, as APP/SLOT, of these slots or of all that is required. */
@@ -81,7 +77,6 @@ export class TokenClient {
     minValid,
     timeout,
   } = {}) {
-    if (this.#static) return this.#static.unready(slots);
     for (const slot of slots) {
       const names = await this.#ask(
         '/readyz',
@@ -121,61 +116,38 @@ export class TokenClient {
     return holding.flight;
   }
 
+  /** Ask for it; or, while a good one is at hand, whether it still is the one: then only a refusal takes it away. */
   async #lead(holding, path, query, read) {
     const { entry } = holding;
-    if (entry && uptime() < entry.spentAt) {
-      const kept = await this.#recheck(holding, entry, path, query, read);
-      if (kept) return kept.value;
-    }
-    holding.entry = undefined;
-    const fresh = (answer, sentAt) => readEntry(answer, sentAt, read);
-    holding.entry = await this.#ask(
-      path,
-      { ...query, wait: waitWithin(this.#timeout) },
-      { read: fresh },
-    );
-    return holding.entry.value;
-  }
-
-  /** Ask whether a good one is still the one. Only a refusal changes anything, and not the broker's absence. */
-  async #recheck(holding, entry, path, query, read) {
-    const again = (answer, sentAt) =>
-      answer.status === 304
+    const good = entry && uptime() < entry.spentAt;
+    const how = good
+      ? { etag: uptime() < entry.lateAt ? entry.etag : undefined, timeout: RECHECK, patient: false }
+      : {};
+    const wait = good ? 0 : waitWithin(this.#timeout);
+    const take = (answer, sentAt) =>
+      good && answer.status === 304
         ? { ...entry, checkAt: sentAt + entry.checkAfter, postponed: 0 }
         : readEntry(answer, sentAt, read);
     try {
-      holding.entry = await this.#ask(
-        path,
-        { ...query, wait: 0 },
-        {
-          read: again,
-          etag: uptime() < entry.lateAt ? entry.etag : undefined,
-          timeout: RECHECK,
-          patient: false,
-        },
-      );
+      holding.entry = await this.#ask(path, { ...query, wait }, { ...how, read: take });
     } catch (error) {
-      if (!(error instanceof BrokerError)) throw error;
-      if (error.status >= 400 && error.status < 500 && error.status !== 429) {
+      const refused = error.status >= 400 && error.status < 500 && error.status !== 429;
+      if (!good || refused || !(error instanceof BrokerError)) {
         holding.entry = undefined;
         throw error;
       }
-      if (uptime() >= entry.spentAt) return undefined;
       const most = Math.max(entry.checkAfter, RECHECK);
       const postponed = Math.min(2 * entry.postponed || RECHECK, most);
       holding.entry = { ...entry, checkAt: uptime() + postponed, postponed };
     }
-    return holding.entry;
+    const isSpent = uptime() >= holding.entry.spentAt;
+    return isSpent ? this.#lead(holding, path, query, read) : holding.entry.value;
   }
 
   /** Ask, about our app, and within our timeout. */
-  #ask(path, query, { app = this.#app, timeout = this.#timeout, ...more } = {}) {
-    return ask(
-      this.#socket,
-      path,
-      { app, ...query },
-      { ...more, timeout: Math.min(timeout, this.#timeout) },
-    );
+  #ask(path, query, { app = this.#app, timeout = this.#timeout, etag, body, ...how } = {}) {
+    const question = { path, query: { app, ...query }, etag, body };
+    return ask(this.#answers, question, { ...how, timeout: Math.min(timeout, this.#timeout) });
   }
 
   /** Forget what holds a refused token that was replaced since. */

@@ -28,46 +28,17 @@ class Token {
   }
 }
 
-/** Headers as properties, and nothing else: fetch takes even those that are not enumerable for headers. */
-class TokenHeaders {
-  #about;
-
-  constructor(headers, about) {
-    this.#about = about;
-    Object.freeze(Object.assign(this, headers));
-  }
-
-  get serials() {
-    return this.#about.serials;
-  }
-
-  get payment() {
-    return this.#about.payment;
-  }
-
-  get app() {
-    return this.#about.app;
-  }
-
-  get baseUrl() {
-    return this.#about.baseUrl;
-  }
-
-  get degraded() {
-    return this.#about.degraded;
-  }
-
-  toString() {
-    return `<Headers ${Object.keys(this).join(', ')}; values hidden>`;
-  }
-
-  [inspect.custom]() {
-    return String(this);
-  }
+/**
+ * Headers as properties, and nothing else: fetch takes even those that are not enumerable for headers.
+ * What is known of them is in the prototype, which itself has none: so libraries such as axios see a plain object.
+ */
+function madeHeaders(headers, facts) {
+  const shown = () => `<Headers ${Object.keys(headers).join(', ')}; values hidden>`;
+  const hidden = { ...facts, toString: shown, toJSON: shown, [inspect.custom]: shown };
+  const about = Object.create(null);
+  for (const key of Reflect.ownKeys(hidden)) Object.defineProperty(about, key, { value: hidden[key] });
+  return Object.freeze(Object.assign(Object.create(Object.freeze(about)), headers));
 }
-
-// Libraries such as axios take an object for headers only if it is a plain one, which they see by this.
-Object.setPrototypeOf(TokenHeaders.prototype, null);
 
 export const field = (data, name, kind, otherwise) => {
   const value = data[name] ?? otherwise;
@@ -114,7 +85,7 @@ export function readHeaders(payment, data, app) {
   }
   const { app: named, base_url: baseUrl, degraded } = data;
   Object.freeze(serials);
-  return new TokenHeaders(headers, {
+  return madeHeaders(headers, {
     serials,
     payment,
     app: named,
@@ -131,13 +102,13 @@ export function paymentSlot(name) {
 }
 
 /** A value and, on the clock of ages, how long it may be used. Counted from sending: the broker looked later. */
-export function readEntry(answer, sentAt, read, app) {
+export function readEntry(answer, sentAt, read) {
   const data = document(answer);
   const life = field(data, 'expires_in', 'number');
   const checkAfter = Math.max(0, field(data, 'check_after', 'number', Math.min(60, life / 8)));
   const entry = {
-    value: read(data, app),
-    etag: answer.headers.get('etag'),
+    value: read(data),
+    etag: answer.headers.etag,
     checkAfter,
     checkAt: sentAt + checkAfter,
     // Then it is asked for whole, since a 304 does not say that it is degraded.

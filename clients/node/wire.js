@@ -1,5 +1,6 @@
 /** One question to the broker, one answer: HTTP/1.1 on its Unix socket, and every way it can fail. */
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { request } from 'node:http';
 import {
   BrokerError,
   PASSING,
@@ -13,77 +14,68 @@ import {
   words,
 } from './errors.js';
 
+const VERSION = '0.2.0';
 const MOST_ANSWER = 1 << 20;
-/** The answer to this message of the first of these sockets that exists. Throws BrokerError. */
-export async function exchange(paths, message, timeout) {
-  for (const path of paths) {
+/** Bytes that the address of a Unix socket can hold (unix(7)). */
+const LONGEST_PATH = 107;
+
+/** The answer to this question of the first of these sockets that exists. Throws BrokerError. */
+export async function exchange(paths, { path, query, etag, body }, timeout) {
+  const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+  const keys = pairs.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  const options = {
+    path: keys.length ? `${path}?${keys.join('&')}` : path,
+    method: body ? 'POST' : 'GET',
+    headers: {
+      'User-Agent': `usps-token-client-node/${VERSION}`,
+      Accept: 'application/json',
+      ...(etag && { 'If-None-Match': etag }),
+      ...(body && { 'Content-Type': 'application/json' }),
+    },
+    agent: false,
+  };
+  for (const socketPath of paths) {
     try {
-      return await talk(path, message, timeout);
+      return await talk({ ...options, socketPath }, body && JSON.stringify(body), timeout);
     } catch (error) {
       if (error instanceof BrokerError) throw error;
-      if (!['ENOENT', 'ENOTDIR'].includes(error.code)) throw unreachable(path, error);
+      if (!['ENOENT', 'ENOTDIR'].includes(error.code)) throw unreachable(socketPath, error);
     }
   }
   throw notInstalled(paths);
 }
 
-function talk(path, message, timeout) {
-  return new Promise((resolve, reject) => {
-    if (!path || path.includes('\0') || Buffer.byteLength(path) > 107)
-      throw new Error('a path has 1 to 107 bytes, and no NUL');
-    const socket = connect({ path });
-    let data = Buffer.alloc(0);
-    const end = (settle, value) => (clearTimeout(timer), socket.destroy(), settle(value));
-    const timer = setTimeout(() => end(reject, timedOut(path)), Math.max(0, timeout * 1000));
-    const look = (over) => {
-      try {
-        const answer = readAnswer(data, over);
-        if (answer) end(resolve, answer);
-      } catch (error) {
-        end(reject, error);
-      }
-    };
-    // Whom the broker refuses it tells so before it was asked, and hangs up: look before writing, which would fail.
-    socket.on('connect', () =>
-      setImmediate(() => data.length || socket.destroyed || socket.write(message)),
-    );
-    socket.on('data', (piece) => look(void (data = Buffer.concat([data, piece]))));
-    socket.on('end', () => look(true));
-    socket.on('error', (error) => (error.syscall === 'connect' ? end(reject, error) : look(true)));
-  });
-}
-
-/** The answer in these bytes, undefined while it is not whole (RFC 9112). */
-function readAnswer(data, over) {
-  if (data.length > MOST_ANSWER) throw notBroker('its answer is longer than a megabyte');
-  const text = data.toString('latin1');
-  if (!'HTTP/1.'.startsWith(text.slice(0, 7))) throw notBroker('it does not speak HTTP');
-  const head = /^[^]*?(\r?\n\r?\n)/.exec(text)?.[0];
-  if (head === undefined) {
-    if (over) throw cut();
-    return undefined;
+async function talk(options, content, timeout) {
+  const path = options.socketPath;
+  if (!path || path.includes('\0') || Buffer.byteLength(path) > LONGEST_PATH)
+    throw new Error(`a path has 1 to ${LONGEST_PATH} bytes, and no NUL`);
+  const signal = AbortSignal.timeout(Math.max(0, Math.ceil(timeout * 1000)));
+  const asking = request({ ...options, signal });
+  // Whom the broker refuses it tells so before it was asked, and hangs up: look before writing, which would fail.
+  asking.on('socket', (socket) =>
+    socket.on('connect', () => setImmediate(() => asking.res || asking.end(content))),
+  );
+  // The first error is what counts; one after it must not end the process.
+  asking.on('error', () => {});
+  try {
+    const [answer] = await once(asking, 'response');
+    if (answer.headers['transfer-encoding']) throw notBroker('it answers in chunks');
+    const pieces = [];
+    let length = 0;
+    for await (const piece of answer) {
+      length += piece.length;
+      if (length > MOST_ANSWER) throw notBroker('its answer is longer than a megabyte');
+      pieces.push(piece);
+    }
+    return { status: answer.statusCode, headers: answer.headers, body: Buffer.concat(pieces) };
+  } catch (error) {
+    if (signal.aborted) throw timedOut(path);
+    if (error instanceof BrokerError || error.syscall === 'connect') throw error;
+    if (/^HPE_(?!INVALID_EOF)/.test(error.code)) throw notBroker('it does not speak HTTP');
+    throw cut();
+  } finally {
+    asking.destroy();
   }
-  const [first, ...lines] = head.trimEnd().split(/\r?\n/);
-  const status = Number(/^HTTP\/1\.[01] (\d{3})( |$)/.exec(first)?.[1]);
-  const headers = new Map();
-  for (const line of lines) {
-    const [, name, value] = /^([^:]+):\s*(.*?)\s*$/.exec(line.toLowerCase()) ?? [];
-    if (!name || (name === 'content-length' && (headers.get(name) ?? value) !== value))
-      throw notBroker('its header lines are not HTTP');
-    headers.set(name, value);
-  }
-  const length = status === 304 || status === 204 ? '0' : headers.get('content-length');
-  if (
-    !status ||
-    headers.has('transfer-encoding') ||
-    (length !== undefined && !/^\d{1,7}$/.test(length))
-  )
-    throw notBroker('its head is none that a broker sends');
-  const body = data.subarray(head.length);
-  if (length === undefined ? over : body.length >= Number(length))
-    return { status, headers, body: body.subarray(0, length && Number(length)) };
-  if (over) throw cut();
-  return undefined;
 }
 
 /** The JSON object of an answer. */
@@ -98,6 +90,7 @@ export function json({ body }) {
     throw bad('it is not a JSON object');
   return data;
 }
+
 /** The error that an answer without a token is. */
 export function problem(answer) {
   let data = {};
@@ -111,16 +104,11 @@ export function problem(answer) {
     return bad(`HTTP ${answer.status} without a \`code\``);
   if (code === 'not_found' || code === 'method_not_allowed')
     return bad(`${code}, so this broker is older than this client`);
-  const header = answer.headers.get('retry-after') ?? '';
-  const retryAfter =
-    typeof after === 'number'
-      ? Math.max(0, after)
-      : /^\d{1,9}$/.test(header)
-        ? Number(header)
-        : null;
+  const header = answer.headers['retry-after'];
+  const retryAfter = typeof after === 'number' ? after : /^\d{1,9}$/.test(header) ? +header : null;
   return new BrokerError(code, words(data.detail) || `the broker answered ${code}`, {
     fix: words(data.fix),
-    retryAfter,
+    retryAfter: retryAfter && Math.max(0, retryAfter),
     permanent: PERMANENT.has(code),
     passing: PASSING.has(code),
     status: answer.status,
@@ -128,6 +116,7 @@ export function problem(answer) {
     nextAttemptAt: data.next_attempt_at ?? null,
   });
 }
+
 /** The same of an answer that must be a 200. */
 export const document = (answer) => {
   if (answer.status === 200) return json(answer);

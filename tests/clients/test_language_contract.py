@@ -154,7 +154,7 @@ def test_one_version_is_told_everywhere():
         re.search(pattern, (CLIENTS / path).read_text("utf-8"))[1]
         for path, pattern in (
             ("node/package.json", r'"version": "([^"]+)"'),
-            ("node/asking.js", r"VERSION = '([^']+)'"),
+            ("node/wire.js", r"VERSION = '([^']+)'"),
             ("php/src/Asker.php", r"VERSION = '([^']+)'"),
             ("python/pyproject.toml", r'(?m)^version = "([^"]+)"'),
         )
