@@ -113,6 +113,7 @@ export class TokenClient {
   /** Names of what is missing, as APP/SLOT. */
   unready(wanted?: Wanted): Promise<string[]>;
   waitReady(wanted?: Wanted): Promise<void>;
+  /** Of the app's own host no redirect is followed. */
   fetch(
     input: string | URL | Request,
     init?: RequestInit & { payment?: false | string },

@@ -42,11 +42,14 @@ const calls = {
   at_once: async ({ times }) => new Set(await Promise.all(Array.from({ length: times }, async () => (await client.bearer()).value))).size,
   printed: async () => {
     const things = [await client.bearer(), await client.headers({ payment: true }), client];
-    return [inspect(things), inspect(things, { showHidden: false, depth: 9 }), String(things[0]), JSON.stringify(things[0])].join('\n');
+    return [inspect(things), inspect(things, { showHidden: true, depth: 9 }), ...things.map(String), JSON.stringify(things)].join('\n');
   },
-  fetch: async ({ url, method, headers, body, payment, stream, redirect }) => {
+  fetch: async ({ url, method, headers, body, payment, stream, redirect, request, given_up }) => {
     const content = stream ? new Blob([body]).stream() : body;
-    const response = await client.fetch(url, { method, headers, body: content, payment, redirect, ...(stream && { duplex: 'half' }) });
+    const init = { method, headers, body: content, redirect, ...(stream && { duplex: 'half' }) };
+    const giving = new AbortController();
+    if (given_up) setImmediate(() => giving.abort());
+    const response = await (request ? client.fetch(new Request(url, { ...init, signal: giving.signal }), { payment }) : client.fetch(url, { ...init, payment, signal: giving.signal }));
     const text = await response.text();
     const { uspsTokenVerdict: verdict, uspsTokenError: error } = response;
     return { status: response.status, text, verdict: verdict && verdictFacts(verdict), error: error?.code };

@@ -11,7 +11,8 @@ bearer, payment (`name`), headers (`payment`), status, unready (`slots`, `min_va
 printed     all that printing shows of a client and what it gave
 fetch       what USPS answers to `method`, `url`, `headers`, `body` through the client: `status`,
             `text`, and the `verdict` on a 401, or the `error` that it could not be told for;
-            `stream` is a body that is sent once only
+            `stream` is a body that is sent once only; in Node.js alone as a `request` that was
+            made before, and `given_up` at once
 fork        the bearer (`value`) as a child of the program gets it, and the child's `pid`
 at_once     how many bearers `times` calls at once gave (Node.js alone)
 
