@@ -155,7 +155,7 @@ def test_one_version_is_told_everywhere():
         for path, pattern in (
             ("node/package.json", r'"version": "([^"]+)"'),
             ("node/wire.js", r"VERSION = '([^']+)'"),
-            ("php/src/Asker.php", r"VERSION = '([^']+)'"),
+            ("php/src/Wire.php", r"VERSION = '([^']+)'"),
             ("python/pyproject.toml", r'(?m)^version = "([^"]+)"'),
         )
     }

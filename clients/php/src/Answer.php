@@ -10,7 +10,7 @@ final class Answer
     private const MOST_BYTES = 1 << 20;
 
     /** @param array<string, string> $headers by lower-case name */
-    private function __construct(
+    public function __construct(
         public readonly int $status,
         public readonly array $headers,
         #[\SensitiveParameter] public readonly string $body,

@@ -36,6 +36,7 @@ final class BrokerError extends \RuntimeException
         bool $passing = false,
     ) {
         parent::__construct("$detail [$kind]" . ($fix === '' ? '' : "; $fix"));
+        Frames::forgetArguments($this);
         $this->permanent = in_array($kind, self::PERMANENT, true);
         $this->passing = $passing || in_array($kind, self::PASSING, true);
     }

@@ -15,24 +15,30 @@ final class Report
     /**
      * @param array<string, string|list<string>> $headers
      * @param array<string, int>                 $serials
+     *
+     * @return array<string, mixed>
      */
-    public static function encode(int $status, array $headers, string $body, string $path, ?string $host, array $serials, ?string $payment): string
+    public static function of(int $status, array $headers, string $body, string $path, ?string $host, array $serials, ?string $payment): array
     {
         $told = [];
         foreach ($headers as $name => $value) {
             if (!in_array(strtolower((string) $name), self::UNTOLD, true) && count($told) < self::MOST_HEADERS) {
-                $told[self::plain((string) $name, 64)] = self::plain(is_array($value) ? implode(', ', $value) : $value, 256);
+                $told[self::plain((string) $name, 64)] = self::plain(is_array($value) ? implode(', ', $value) : (string) $value, 256);
             }
         }
-        $said = [
+        return [
             'status' => $status,
             'headers' => (object) $told,
             'body' => self::plain($body, self::MOST_BODY),
             'path' => self::plain(explode('?', $path, 2)[0], 512),
             'serials' => $serials,
         ] + array_filter(['host' => $host, 'payment' => $payment], fn ($value) => $value !== null);
+    }
 
-        return json_encode($said, JSON_INVALID_UTF8_SUBSTITUTE | JSON_UNESCAPED_SLASHES | JSON_THROW_ON_ERROR);
+    /** @param array<string, mixed> $report */
+    public static function encode(array $report): string
+    {
+        return json_encode($report, JSON_INVALID_UTF8_SUBSTITUTE | JSON_UNESCAPED_SLASHES | JSON_THROW_ON_ERROR);
     }
 
     /** Text of bounded length, without control characters; what is no UTF-8 is replaced by json_encode. */
