@@ -125,3 +125,27 @@ def test_a_site_that_calls_others_does_not_need_the_broker(broker, stranger):
     with LanguageClient("wordpress", USPS_TOKEN_SOCKET=broker.path) as shop:
         assert shop.ask("fetch", url=url)["status"] == 200
     assert not broker.requests
+
+
+@pytest.mark.parametrize("name", ["laravel", "psr18"])
+def test_no_exception_of_a_library_has_a_token(broker, name):
+    """It names the request, which the caller logs; and its frames have arguments."""
+    with SpyingHost() as host:
+        broker.base_url = host.url
+    with LanguageClient(name, USPS_TOKEN_SOCKET=broker.path) as shop:
+        shop.send("fetch", url=host.url + LABEL, method="POST", body="{}")
+        with pytest.raises(AssertionError, match="ConnectException") as caught:
+            shop.heard()
+    assert "Request Object" in str(caught.value)
+    assert "bearer-1" not in str(caught.value)
+    assert "payment-1" not in str(caught.value)
+
+
+def test_the_statistics_that_laravel_keeps_have_no_token(broker, usps):
+    """They name the request, and lie in each response."""
+    with LanguageClient("laravel", USPS_TOKEN_SOCKET=broker.path) as shop:
+        said = shop.ask("fetch", url=LABEL, method="POST", body="{}", printed=True)
+    assert usps.calls[0].headers[PAYMENT] == "payment-1"
+    assert "Request Object" in said["text"]
+    assert "bearer-1" not in said["text"]
+    assert "payment-1" not in said["text"]

@@ -50,7 +50,7 @@ function laravel(): Closure
         $options = isset($asked['body']) ? ['body' => $asked['body']] : [];
         $response = $http->withHeaders($asked['headers'] ?? [])->send($asked['method'] ?? 'GET', $asked['url'], $options);
 
-        return ['status' => $response->status(), 'text' => $response->body()];
+        return ['status' => $response->status(), 'text' => ($asked['printed'] ?? false) ? print_r($response->transferStats, true) : $response->body()];
     };
 }
 
@@ -94,12 +94,21 @@ function wordpress(): Closure
     };
 }
 
+/** All that a log of an exception may hold: its frames, and the request it names. */
+function printed(\Throwable $error): string
+{
+    $request = method_exists($error, 'getRequest') ? print_r($error->getRequest(), true) : '';
+    $previous = $error->getPrevious();
+
+    return "$error" . print_r($error->getTrace(), true) . $request . ($previous === null ? '' : printed($previous));
+}
+
 $fetch = $argv[1]();
 while (($line = fgets(STDIN)) !== false) {
     try {
         $said = ['gives' => $fetch(json_decode($line, true))];
     } catch (\Throwable $error) {
-        $said = ['raised' => get_class($error) . ': ' . $error->getMessage() . ' ' . $error->getTraceAsString()];
+        $said = ['raised' => get_class($error) . ': ' . $error->getMessage() . ' ' . printed($error)];
     }
     fwrite(STDOUT, json_encode($said, JSON_THROW_ON_ERROR) . "\n");
 }

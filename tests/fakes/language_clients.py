@@ -33,13 +33,14 @@ HERE = Path(__file__).parent
 DEADLINE_SECONDS = 60.0
 CLIENTS = HERE.parents[1] / "clients"
 EX_UNAVAILABLE = 69
+PHP = ("php", "-d", "zend.exception_ignore_args=0")
+"""Its exceptions have frames with arguments, as on a developer's machine."""
 LANGUAGES = {
     "node": ("node", str(HERE / "driver_node.mjs")),
-    # Frames with their arguments, as on a developer's machine.
-    "php": ("php", "-d", "zend.exception_ignore_args=0", str(HERE / "driver_php.php")),
+    "php": (*PHP, str(HERE / "driver_php.php")),
 }
 FRAMEWORKS = {
-    name: ("php", str(HERE / "driver_frameworks.php"), name)
+    name: (*PHP, str(HERE / "driver_frameworks.php"), name)
     for name in ("laravel", "psr18", "wordpress")
 }
 """PHP's frameworks: real ones, from the system's packages. A driver of these has `fetch` alone."""

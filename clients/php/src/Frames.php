@@ -4,10 +4,10 @@ declare(strict_types=1);
 
 namespace UspsTokenClient;
 
-/** Takes out of exceptions what their readers may not see: many are printed whole, into logs. */
+/** Takes out of exceptions, and what else libraries make of a request, what goes into nobody's log. */
 final class Frames
 {
-    /** Its frames hold what was passed to them, tokens too, where `zend.exception_ignore_args` is off. */
+    /** Frames hold what was passed to them, tokens too, where `zend.exception_ignore_args` is off. */
     public static function forgetArguments(\Throwable $thrown): void
     {
         $bare = array_map(fn ($frame) => array_diff_key($frame, ['args' => 0]), $thrown->getTrace());
@@ -15,25 +15,17 @@ final class Frames
         (new \ReflectionProperty($class, 'trace'))->setValue($thrown, $bare);
     }
 
-    /**
-     * Put the caller's request where a library put the one with tokens: exceptions and statistics name it.
-     *
-     * @template T of object
-     *
-     * @param T $holder
-     *
-     * @return T
-     */
-    public static function exchange(object $holder, object $dressed, object $request): object
+    /** Have an object name the requests (of PSR-7) that it names as `$how` makes them. */
+    public static function renameRequests(object $holder, callable $how): void
     {
         for ($class = new \ReflectionObject($holder); $class; $class = $class->getParentClass()) {
             foreach ($class->getProperties() as $property) {
-                if (!$property->isStatic() && $property->isInitialized($holder) && $property->getValue($holder) === $dressed && !$property->isReadOnly()) {
-                    $property->setValue($holder, $request);
+                $isOpen = !$property->isStatic() && !$property->isReadOnly() && $property->isInitialized($holder);
+                $value = $isOpen ? $property->getValue($holder) : null;
+                if (is_object($value) && method_exists($value, 'withRequestTarget')) {
+                    $property->setValue($holder, $how($value));
                 }
             }
         }
-
-        return $holder;
     }
 }

@@ -19,13 +19,22 @@ final class GuzzleMiddleware
     {
         return function (object $request, array $options) use ($handler): object {
             $hop = new Hop($this->tokens, $request, $this->payment);
-            $again = function (object $response) use (&$again, $hop, $handler, $options): object {
-                $next = $hop->after($response);
+            $told = $options['on_stats'] ?? null;
+            if ($told !== null) {
+                // Laravel keeps them in its responses.
+                $options['on_stats'] = fn (object $stats) => $told($hop->undressed($stats));
+            }
+            $send = function (object $dressed) use (&$send, $hop, $handler, $options): object {
+                $after = function (object $response) use ($send, $hop): object {
+                    $next = $hop->after($response);
 
-                return $next === null ? $response : $handler($next, $options)->then($again);
+                    return $next === null ? $response : $send($next);
+                };
+
+                return $handler($dressed, $options)->then($after, fn (\Throwable $thrown) => throw $hop->undressed($thrown));
             };
 
-            return $handler($hop->request(), $options)->then($again);
+            return $send($hop->request());
         };
     }
 }

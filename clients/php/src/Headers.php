@@ -11,6 +11,8 @@ namespace UspsTokenClient;
  */
 final class Headers implements \IteratorAggregate
 {
+    use Secret;
+
     public const AUTHORIZATION = 'Authorization';
     public const PAYMENT = 'X-Payment-Authorization-Token';
 
@@ -28,13 +30,13 @@ final class Headers implements \IteratorAggregate
         public readonly string $baseUrl = '',
         public readonly bool $degraded = false,
     ) {
-        Vault::keep($this, $values);
+        $this->keep($values);
     }
 
     /** @return array<string, string> by name, for most HTTP libraries */
     public function all(): array
     {
-        return Vault::of($this);
+        return $this->kept();
     }
 
     /** @return list<string> for CURLOPT_HTTPHEADER */
@@ -82,15 +84,5 @@ final class Headers implements \IteratorAggregate
     public function __debugInfo(): array
     {
         return ['names' => array_keys($this->all()), 'values' => 'hidden'];
-    }
-
-    private function __clone()
-    {
-    }
-
-    /** @return never */
-    public function __serialize(): array
-    {
-        throw new \LogicException('Headers are not stored: ask the broker where they are needed');
     }
 }

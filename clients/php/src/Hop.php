@@ -58,6 +58,37 @@ final class Hop
         return self::with($this->request, $verdict->headers);
     }
 
+    /**
+     * What a library made of a request, without our headers: its exceptions and statistics name the
+     * request, and are logged.
+     *
+     * @template T of object
+     *
+     * @param T $made
+     *
+     * @return T
+     */
+    public function undressed(object $made): object
+    {
+        for ($one = $made; $one !== null; $one = $one instanceof \Throwable ? $one->getPrevious() : null) {
+            Frames::renameRequests($one, $this->without(...));
+            if ($one instanceof \Throwable) {
+                Frames::forgetArguments($one);
+            }
+        }
+
+        return $made;
+    }
+
+    private function without(object $request): object
+    {
+        foreach ($this->used ?? [] as $name => $value) {
+            $request = $request->getHeaderLine($name) === $value ? $request->withoutHeader($name) : $request;
+        }
+
+        return $request;
+    }
+
     private function tell(object $response, Headers $used): ?Verdict
     {
         $body = $response->getBody();

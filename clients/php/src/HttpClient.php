@@ -35,10 +35,15 @@ final class HttpClient
      */
     public function sendRequest(object $request): object
     {
+        $this->verdict = $this->error = null;
         $hop = new Hop($this->tokens, $request, $this->payment);
         $next = $hop->request();
         do {
-            $response = $this->inner->sendRequest($next);
+            try {
+                $response = $this->inner->sendRequest($next);
+            } catch (\Throwable $thrown) {
+                throw $hop->undressed($thrown);
+            }
             $next = $hop->after($response);
         } while ($next !== null);
         [$this->verdict, $this->error] = [$hop->verdict, $hop->error];

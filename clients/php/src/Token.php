@@ -7,6 +7,8 @@ namespace UspsTokenClient;
 /** One token. Only `value()` gives it away: printing, dumping and json_encode do not. */
 final class Token
 {
+    use Secret;
+
     /**
      * @param string            $slot      `bearer`, `payment` or `payment-NAME`
      * @param int               $serial    compare for equality and for nothing else
@@ -23,27 +25,17 @@ final class Token
         public readonly ?array $scopes = null,
         public readonly bool $degraded = false,
     ) {
-        Vault::keep($this, $value);
+        $this->keep($value);
     }
 
     public function value(): string
     {
-        return Vault::of($this);
+        return $this->kept();
     }
 
     /** @return array<string, mixed> */
     public function __debugInfo(): array
     {
         return ['slot' => $this->slot, 'serial' => $this->serial, 'value' => 'hidden'];
-    }
-
-    private function __clone()
-    {
-    }
-
-    /** @return never */
-    public function __serialize(): array
-    {
-        throw new \LogicException('a Token is not stored: ask the broker where it is needed');
     }
 }
