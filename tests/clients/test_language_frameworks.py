@@ -141,11 +141,25 @@ def test_no_exception_of_a_library_has_a_token(broker, name):
     assert "payment-1" not in str(caught.value)
 
 
-def test_the_statistics_that_laravel_keeps_have_no_token(broker, usps):
-    """They name the request, and lie in each response."""
-    with LanguageClient("laravel", USPS_TOKEN_SOCKET=broker.path) as shop:
-        said = shop.ask("fetch", url=LABEL, method="POST", body="{}", printed=True)
+@pytest.mark.parametrize(
+    ("name", "known_by"), [("laravel", "Request Object"), ("wordpress", "[body] => {}")]
+)
+def test_what_a_framework_keeps_or_tells_of_a_call_has_no_token(broker, usps, name, known_by):
+    """Statistics that name the request, in Laravel; what plugins are given, in WordPress."""
+    with LanguageClient(name, USPS_TOKEN_SOCKET=broker.path) as shop:
+        said = shop.ask("fetch", url=usps.url + LABEL, method="POST", body="{}", printed=True)
     assert usps.calls[0].headers[PAYMENT] == "payment-1"
-    assert "Request Object" in said["text"]
+    assert known_by in said["text"]
     assert "bearer-1" not in said["text"]
     assert "payment-1" not in said["text"]
+
+
+def test_a_call_that_was_blocked_leaves_no_token_behind(broker, usps, stranger):
+    """WordPress may refuse a call after the filters; the next one is somebody else's."""
+    with LanguageClient("wordpress", USPS_TOKEN_SOCKET=broker.path) as shop:
+        shop.ask("fetch", url=usps.url + LABEL, blocked=True)
+        shop.ask("fetch", url=stranger.url + LABEL)
+    assert not usps.calls
+    [call] = stranger.calls
+    assert "authorization" not in call.headers
+    assert PAYMENT not in call.headers

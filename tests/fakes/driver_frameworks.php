@@ -75,22 +75,27 @@ function wordpress(): Closure
     define('WP_CONTENT_DIR', '/nonexistent');
     eval('function wp_cache_get(string $key) { return $key === "alloptions" || $key === "notoptions" ? ["x" => 1] : false; }
         function wp_cache_add() {} function wp_cache_set() {} function get_bloginfo() { return "a shop"; }');
-    $files = ['compat', 'plugin', 'load', 'class-wp-error', 'functions', 'formatting', 'kses', 'l10n', 'class-wp-http',
+    $files = ['compat', 'plugin', 'load', 'class-wp-error', 'functions', 'formatting', 'kses', 'l10n', 'pomo/translations', 'class-wp-http',
         'class-wp-http-streams', 'class-wp-http-curl', 'class-wp-http-proxy', 'class-wp-http-cookie', 'class-wp-http-encoding',
         'class-wp-http-response', 'class-wp-http-requests-response', 'class-wp-http-requests-hooks', 'http'];
     needed(...array_map(fn ($name) => ABSPATH . WPINC . "/$name.php", $files));
     foreach (['siteurl' => 'http://shop.example', 'home' => 'http://shop.example', 'blog_charset' => 'UTF-8'] as $name => $value) {
         add_filter("pre_option_$name", fn () => $value);
     }
+    // What a plugin that logs all calls is given.
+    $logged = '';
+    add_action('http_api_debug', function (...$given) use (&$logged) { $logged .= print_r($given, true); }, 10, 5);
+    add_filter('pre_http_request', function ($pre, ...$given) use (&$logged) { $logged .= print_r($given, true); return $pre; }, 10, 3);
     eval(str_replace('apis.usps.com', '127.0.0.1', snippet('WordPress(')));
 
-    return function (array $asked): array {
-        $response = wp_remote_request($asked['url'], ['method' => $asked['method'] ?? 'GET', 'headers' => $asked['headers'] ?? [], 'body' => $asked['body'] ?? null]);
+    return function (array $asked) use (&$logged): array {
+        $logged = '';
+        $response = wp_remote_request($asked['url'], ['method' => $asked['method'] ?? 'GET', 'headers' => $asked['headers'] ?? [], 'body' => $asked['body'] ?? null, 'reject_unsafe_urls' => $asked['blocked'] ?? false]);
         if (is_wp_error($response)) {
             return ['status' => $response->get_error_code(), 'text' => $response->get_error_message()];
         }
 
-        return ['status' => $response['response']['code'], 'text' => $response['body']];
+        return ['status' => $response['response']['code'], 'text' => ($asked['printed'] ?? false) ? $logged : $response['body']];
     };
 }
 

@@ -6,13 +6,17 @@ namespace UspsTokenClient;
 
 /**
  * Filters for WordPress and WooCommerce: `wp_remote_request` and its kin get the headers for the one
- * USPS host, and nobody else does. Without a token they give a WP_Error that says what to do.
+ * USPS host, and nobody else does: not the arguments either, which other plugins see and log. Without
+ * a token they give a WP_Error that says what to do.
  */
 final class WordPress
 {
     private const USED = 'usps_token_headers';
     private const AGAIN = 'usps_token_again';
     private ?BrokerError $error = null;
+    /** What goes onto the call that is about to be made, and what knows whether it is for the one host. */
+    private ?Headers $next = null;
+    private ?Headers $own = null;
 
     /**
      * @param string      $host    the broker is asked for calls of this host alone, not for each call of the site
@@ -27,6 +31,7 @@ final class WordPress
     {
         add_filter('http_request_args', $this->dress(...), PHP_INT_MAX, 2);
         add_filter('pre_http_request', $this->refuse(...), PHP_INT_MAX, 3);
+        add_action('requests-requests.before_request', $this->putOn(...), PHP_INT_MAX, 2);
         add_filter('http_response', $this->look(...), PHP_INT_MIN, 3);
     }
 
@@ -38,7 +43,7 @@ final class WordPress
             return $args;
         }
         try {
-            $own = $this->tokens->headers();
+            $own = $this->own = $this->tokens->headers();
             if (!$own->areFor($url)) {
                 return $args;
             }
@@ -55,7 +60,7 @@ final class WordPress
         $others = array_filter($headers, fn ($name) => !in_array(strtolower((string) $name), $ours, true), ARRAY_FILTER_USE_KEY);
 
         // WordPress would carry the headers to whatever host a redirect names.
-        return ['headers' => $used->all() + $others, 'redirection' => 0, self::USED => $used] + $args;
+        return ['headers' => $others, 'redirection' => 0, self::USED => $used] + $args;
     }
 
     /** `pre_http_request`: a call for which there was no token is not made. */
@@ -63,8 +68,16 @@ final class WordPress
     {
         $error = $this->error;
         $this->error = null;
+        $this->next = $pre === false ? $args[self::USED] ?? null : null;
 
         return $error === null ? $pre : new \WP_Error('usps_token_' . $error->kind, $error->getMessage());
+    }
+
+    /** `requests-requests.before_request`, which nobody logs; here too they are for the one host alone. */
+    public function putOn(string &$url, array &$headers): void
+    {
+        $headers = ($this->next !== null && $this->own?->areFor($url) ? $this->next->all() : []) + $headers;
+        $this->next = null;
     }
 
     /** `http_response`: a 401 is told to the broker, and the call made once more where that helps. */
