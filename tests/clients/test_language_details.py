@@ -210,6 +210,16 @@ def test_a_broker_that_cannot_be_told_costs_nothing(client, usps, broker):
     assert (said["status"], said["error"], said.get("verdict")) == (401, "bad_request", None)
 
 
+def test_a_header_may_be_a_number(client, broker):
+    """Some libraries give them so."""
+    broker.verdict = NOT_THE_TOKEN
+    said = {"status": 401, "body": "", "path": "/", "used": {"bearer": 1}}
+    client.ask("report", headers={"X-Left": 5, "X-Two": ["a", "b"]}, **said)
+    told = broker.requests[-1].json()["headers"]
+    assert told["X-Left"] == "5"
+    assert told["X-Two"].replace(" ", "") == "a,b"
+
+
 def test_a_401_of_a_stranger_is_not_told(client, usps, stranger, broker):
     """It is none of the broker's business."""
     stranger.answers = [Says(401)]

@@ -1,7 +1,11 @@
 """The Node.js client alone: requests that were made before, and callers that give up."""
 
+import os
+import shutil
+import subprocess
+
 import pytest
-from language_clients import LanguageClient
+from language_clients import CLIENTS, LanguageClient
 from scripted_broker import Silence
 from spying_host import Says, SpyingHost
 
@@ -102,3 +106,27 @@ def test_a_timeout_that_is_no_number_above_zero_is_refused(node, timeout):
     node.send("new", timeout=timeout)
     with pytest.raises(AssertionError, match="timeout"):
         node.heard()
+
+
+def test_the_example_of_the_readme_works(usps, broker, tmp_path):
+    """In a module of a program that has the package, under its name."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    example = (
+        (CLIENTS / "node" / "README.md").read_text("utf-8").split("```js\n")[1].split("```")[0]
+    )
+    program = tmp_path / "worker.mjs"
+    program.write_text(
+        "const label = { a: 1 };\n"
+        + example.replace("https://apis.usps.com", usps.url)
+        + "console.log(response.status, BrokerError.name);\n"
+    )
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "usps-token-client").symlink_to(CLIENTS / "node")
+    environ = {"PATH": os.environ["PATH"], "USPS_TOKEN_SOCKET": broker.path}
+    said = subprocess.check_output([node, program], env=environ, timeout=60, text=True)
+    assert said == "200 BrokerError\n"
+    [call] = usps.calls
+    assert call.headers[PAYMENT] == "payment-1"
+    assert call.body == b'{"a":1}'
