@@ -1,8 +1,9 @@
 /** Asking a broker until it answers: where its socket is, the pauses, the one deadline (sections 1 and 7). */
 import { uptime } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
+import { document } from './answers.js';
 import { BrokerError } from './errors.js';
-import { document, exchange } from './wire.js';
+import { exchange } from './wire.js';
 
 const SYSTEM_SOCKET = '/run/usps-token-broker/broker.sock';
 /** Seconds. A socket may be away for one before there is no broker: a restart takes a fifth of that. */

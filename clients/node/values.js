@@ -2,7 +2,7 @@
 import { uptime } from 'node:os';
 import { inspect } from 'node:util';
 import { bad } from './errors.js';
-import { document, json, problem } from './wire.js';
+import { document, json, problem } from './answers.js';
 
 export const [AUTHORIZATION, PAYMENT] = ['Authorization', 'X-Payment-Authorization-Token'];
 

@@ -25,9 +25,11 @@ export async function untilReady(unready, why, { slots, minValid, timeout = 60 }
       if (!reason || error.code !== 'timed_out') reason = error.message;
     }
     if (seconds() + span >= deadline)
-      throw new BrokerError('timed_out', `not ready after ${timeout} s: ${reason}`, {
-        fix: '`usps-token status` shows every token and its last trouble',
-      });
+      throw new BrokerError(
+        'timed_out',
+        `not ready after ${timeout} s: ${reason}`,
+        '`usps-token status` shows every token and its last trouble',
+      );
     await pause(span * 1000);
     span = Math.min(2 * span, LONGEST_PAUSE);
   }

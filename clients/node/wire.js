@@ -1,18 +1,7 @@
 /** One question to the broker, one answer: HTTP/1.1 on its Unix socket, and every way it can fail. */
 import { once } from 'node:events';
 import { request } from 'node:http';
-import {
-  BrokerError,
-  PASSING,
-  PERMANENT,
-  bad,
-  cut,
-  notBroker,
-  notInstalled,
-  timedOut,
-  unreachable,
-  words,
-} from './errors.js';
+import { BrokerError, cut, notBroker, notInstalled, timedOut, unreachable } from './errors.js';
 
 const VERSION = '0.2.0';
 const MOST_ANSWER = 1 << 20;
@@ -77,48 +66,3 @@ async function talk(options, content, timeout) {
     asking.destroy();
   }
 }
-
-/** The JSON object of an answer. */
-export function json({ body }) {
-  let data;
-  try {
-    data = JSON.parse(body.toString());
-  } catch {
-    throw bad('it is not JSON');
-  }
-  if (typeof data !== 'object' || data === null || Array.isArray(data))
-    throw bad('it is not a JSON object');
-  return data;
-}
-
-/** The error that an answer without a token is. */
-export function problem(answer) {
-  let data = {};
-  try {
-    data = json(answer);
-  } catch {
-    /* told below */
-  }
-  const { code, retry_after: after } = data;
-  if (typeof code !== 'string' || !/^[!-~]{1,64}$/.test(code))
-    return bad(`HTTP ${answer.status} without a \`code\``);
-  if (code === 'not_found' || code === 'method_not_allowed')
-    return bad(`${code}, so this broker is older than this client`);
-  const header = answer.headers['retry-after'];
-  const retryAfter = typeof after === 'number' ? after : /^\d{1,9}$/.test(header) ? +header : null;
-  return new BrokerError(code, words(data.detail) || `the broker answered ${code}`, {
-    fix: words(data.fix),
-    retryAfter: retryAfter && Math.max(0, retryAfter),
-    permanent: PERMANENT.has(code),
-    passing: PASSING.has(code),
-    status: answer.status,
-    reason: words(data.reason) || code,
-    nextAttemptAt: data.next_attempt_at ?? null,
-  });
-}
-
-/** The same of an answer that must be a 200. */
-export const document = (answer) => {
-  if (answer.status === 200) return json(answer);
-  throw problem(answer);
-};
