@@ -6,38 +6,15 @@ import { document, json, problem } from './answers.js';
 
 export const [AUTHORIZATION, PAYMENT] = ['Authorization', 'X-Payment-Authorization-Token'];
 
-/** One token. Only `value` gives it away, and that is no property of its own, so that nothing prints it. */
-class Token {
-  #value;
-
-  constructor(value, facts) {
-    this.#value = value;
-    Object.freeze(Object.assign(this, facts));
-  }
-
-  get value() {
-    return this.#value;
-  }
-
-  toString() {
-    return `<Token ${this.slot}, serial ${this.serial}, value hidden>`;
-  }
-
-  [inspect.custom]() {
-    return String(this);
-  }
-}
-
 /**
- * Headers as properties, and nothing else: fetch takes even those that are not enumerable for headers.
- * What is known of them is in the prototype, which itself has none: so libraries such as axios see a plain object.
+ * An object of which printing, a spread and `fetch`, which takes even what is not enumerable, see `own` alone. The
+ * `hidden` are in its prototype, which itself has none: so libraries such as axios take headers for a plain object.
  */
-function madeHeaders(headers, facts) {
-  const shown = () => `<Headers ${Object.keys(headers).join(', ')}; values hidden>`;
-  const hidden = { ...facts, toString: shown, toJSON: shown, [inspect.custom]: shown };
+function hiding(hidden, shown, own) {
   const about = Object.create(null);
-  for (const key of Reflect.ownKeys(hidden)) Object.defineProperty(about, key, { value: hidden[key] });
-  return Object.freeze(Object.assign(Object.create(Object.freeze(about)), headers));
+  const all = { ...hidden, toString: shown, [inspect.custom]: shown };
+  for (const key of Reflect.ownKeys(all)) Object.defineProperty(about, key, { get: () => all[key] });
+  return Object.freeze(Object.assign(Object.create(Object.freeze(about)), own));
 }
 
 export const field = (data, name, kind, otherwise) => {
@@ -64,10 +41,12 @@ export function readToken(slot, data, app) {
   const { scopes = null } = data;
   if (scopes !== null && !(Array.isArray(scopes) && scopes.every((one) => typeof one === 'string')))
     throw bad('`scopes` is no list of texts');
-  return new Token(secret(data.token, 'token', /^[!-~]+$/), {
+  const serial = whole(data.serial, slot);
+  const value = secret(data.token, 'token', /^[!-~]+$/);
+  return hiding({ value }, () => `<Token ${slot}, serial ${serial}, value hidden>`, {
     slot,
     app: field(data, 'app', 'string'),
-    serial: whole(data.serial, slot),
+    serial,
     expiresAt: field(data, 'expires_at', 'number'),
     scopes,
     degraded: data.degraded === true,
@@ -83,15 +62,15 @@ export function readHeaders(payment, data, app) {
     headers[name] = secret(data.headers?.[name], name);
     serials[kind] = whole(data.serials?.[kind], kind);
   }
-  const { app: named, base_url: baseUrl, degraded } = data;
-  Object.freeze(serials);
-  return madeHeaders(headers, {
-    serials,
+  const facts = {
+    serials: Object.freeze(serials),
     payment,
-    app: named,
-    baseUrl,
-    degraded: degraded === true,
-  });
+    app: data.app,
+    baseUrl: data.base_url,
+    degraded: data.degraded === true,
+  };
+  const shown = () => `<Headers ${Object.keys(headers).join(', ')}; values hidden>`;
+  return hiding({ ...facts, toJSON: shown }, shown, headers);
 }
 
 /** The slot of a payment name. Throws TypeError for a name that no slot can have. */
