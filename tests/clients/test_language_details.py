@@ -313,7 +313,10 @@ def test_an_error_shows_no_token(client, broker):
     """Neither in its words, nor in what a crash reporter takes from its frames."""
     data = json.loads(broker.answer(Request("GET", "/v1/headers", {}, b"")).body)
     broker.always = json_reply({**data, "serials": {"bearer": "x"}})
-    assert "bearer-1" not in json.dumps(fails(client, "headers", "bad_answer"))
+    error = fails(client, "headers", "bad_answer")
+    assert "bearer-1" not in json.dumps(error)
+    # PHP before 8.2 knows no sensitive parameters: there are no arguments at all.
+    assert "[args]" not in error["trace"]
     broker.always = json_reply({**data, "expires_in": 1})
     client.ask("new", socket=broker.path, timeout=QUICK_SECONDS)
     assert "bearer-1" not in json.dumps(fails(client, "headers", "bad_answer"))

@@ -113,7 +113,7 @@ while (($line = fgets(STDIN)) !== false) {
     } catch (BrokerError $error) {
         $said = ['error' => ['code' => $error->kind, 'permanent' => $error->permanent, 'retry_after' => $error->retryAfter, 'detail' => $error->detail, 'fix' => $error->fix, 'trace' => print_r($error->getTrace(), true)]];
     } catch (\Throwable $error) {
-        $said = ['raised' => get_class($error) . ': ' . $error->getMessage()];
+        $said = ['raised' => get_class($error) . ': ' . $error->getMessage() . print_r($error->getTrace(), true)];
     }
     fwrite(STDOUT, json_encode($said, JSON_PRESERVE_ZERO_FRACTION | JSON_THROW_ON_ERROR) . "\n");
 }
