@@ -5,6 +5,7 @@ Runs in the Python that UTB_SDKS_PYTHON names.
 
 import logging
 import os
+import re
 import sys
 import tempfile
 
@@ -23,11 +24,14 @@ def call(sdk):
         chain = [error]
         while chain[-1].__cause__ or chain[-1].__context__:
             chain.append(chain[-1].__cause__ or chain[-1].__context__)
-        refused = any(isinstance(one, BrokerError) for one in chain)
+        refused = any(isinstance(one, BrokerError) for one in chain) or _is_broker_s(str(error))
         # Its own words alone: what stands in an exception's causes is not what a log shows.
-        return (
-            f"{0 if refused or 'broker' in str(error) else UNSAID} {' '.join(str(error).split())}"
-        )
+        return f"{0 if refused else UNSAID} {' '.join(str(error).split())}"
+
+
+def _is_broker_s(text):
+    """A BrokerError of which an SDK left only the text; that names its code before the fix."""
+    return re.search(r"\[[a-z_]+(: [a-z_]+)?\]; ", text) is not None
 
 
 def main():
