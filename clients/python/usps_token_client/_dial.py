@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import sys
 
 from . import _finding, _fork
 from ._http import AnswerReader, cut_answer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ._http import Answer
 
 READ_BYTES = 65536
+_COOPERATIVE = ("gevent", "eventlet")
 SLOW = "it took the question, and then was silent or slow"
 # Ours is no process to be killed by SIGPIPE because a broker went away.
 SEND_FLAGS = getattr(_socket, "MSG_NOSIGNAL", 0)
@@ -36,7 +38,7 @@ def connect(paths: tuple[str, ...]) -> tuple[_socket.socket, str]:
 
 def _connect(path: str) -> _socket.socket:
     with _fork.changing:
-        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        connection = _kind()(_socket.AF_UNIX, _socket.SOCK_STREAM)
         _fork.open_sockets.add(connection)
     try:
         connection.settimeout(0.0)
@@ -45,6 +47,16 @@ def _connect(path: str) -> _socket.socket:
         disconnect(connection)
         raise
     return connection
+
+
+def _kind() -> type[_socket.socket]:
+    """The class of sockets: where gevent or eventlet has put its own in place of Python's, that.
+
+    One greenlet that waits for the broker would stop all others of its thread else.
+    """
+    patched = getattr(sys.modules.get("socket"), "socket", _socket.socket)
+    name: str = getattr(patched, "__module__", "")
+    return patched if name.partition(".")[0] in _COOPERATIVE else _socket.socket
 
 
 def disconnect(connection: _socket.socket) -> None:

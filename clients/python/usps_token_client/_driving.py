@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock, get_ident
-from time import sleep as pause
+import _thread
+import time
 
 from . import _dial, _finding
 from ._steps import Pause, Send, joined_too_long
@@ -28,13 +28,14 @@ class ThreadFlight:
     def __init__(self) -> None:
         self.value: Any = None
         self.error: BrokerError | None = None
-        self._owner = get_ident()
-        self._lock = allocate_lock()
+        # By the modules, not by names taken at import: gevent and eventlet may patch them later.
+        self._owner = _thread.get_ident()
+        self._lock = _thread.allocate_lock()
         self._lock.acquire()
 
     def mine(self) -> bool:
         """Whether this very thread is asking already: a signal handler asks in between."""
-        return self._owner == get_ident()
+        return self._owner == _thread.get_ident()
 
     def finish(self) -> None:
         """Let those who wait go on."""
@@ -46,6 +47,11 @@ class ThreadFlight:
             return False
         self._lock.release()
         return True
+
+
+def pause(seconds: float) -> None:
+    """Let others go on meanwhile; as above."""
+    time.sleep(seconds)
 
 
 def run(steps: Steps[V], socket: str | None, now: Callable[[], float]) -> V:
