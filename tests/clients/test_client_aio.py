@@ -9,6 +9,7 @@ import socket
 import threading
 
 import pytest
+import trio
 from scripted_broker import Drip, HangUp, Held, Reply, Silence, problem, untraced_fork
 
 from usps_token_client import (
@@ -334,3 +335,10 @@ def test_a_child_of_a_busy_loop_asks_for_itself(broker):
 
     assert run(main) == 0
     assert len(broker.requests) == 2
+
+
+def test_under_trio_it_says_whom_it_is_for(broker):
+    """httpx runs there too, and would show no more than that there is no loop."""
+    tokens = AsyncTokenClient(broker.path)
+    with pytest.raises(RuntimeError, match=r"for asyncio.*trio\.to_thread"):
+        trio.run(tokens.bearer)

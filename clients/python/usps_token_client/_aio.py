@@ -117,6 +117,17 @@ async def exchange(
         _dial.disconnect(connection)
 
 
+def _check_loop() -> None:
+    """Raise RuntimeError where there is no asyncio to await with."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "AsyncTokenClient is for asyncio, and no event loop of it runs here; under trio take "
+            "a TokenClient, and call it by trio.to_thread.run_sync"
+        ) from None
+
+
 async def run(steps: Steps[V], socket: str | None, now: Callable[[], float]) -> V:
     """Do all steps; the result of the generator."""
 
@@ -134,6 +145,7 @@ async def run(steps: Steps[V], socket: str | None, now: Callable[[], float]) -> 
             raise joined_too_long()
         return None
 
+    _check_loop()
     try:
         step = next(steps)
         while True:
