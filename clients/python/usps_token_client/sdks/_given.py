@@ -37,10 +37,14 @@ class Given:
 
         Raises ValueError for a host that is not the app's, BrokerError when there is no token.
         """
-        if payment is None:
-            payment = f"{path_of(url)}/".startswith(PAYMENT_PATHS)
-        headers = self._tokens.headers(payment=self._payment if payment else False)
+        headers = self._tokens.headers()
         check_host(url, headers)
+        if payment is None:
+            # A gateway's prefix, if there is one, is part of the base URL.
+            path = url[len(headers.base_url.rstrip("/")) :].partition("?")[0]
+            payment = f"{path}/".startswith(PAYMENT_PATHS)
+        if payment:
+            headers = self._tokens.headers(payment=self._payment)
         self._remember(headers)
         return headers
 
