@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scripted_broker import Reply, problem
 
-from usps_token_client import BrokerError, BrokerNotRunning, BrokerTimeout, TokenClient
+from usps_token_client import BrokerError, BrokerNotRunning, BrokerTimeout, TokenClient, _hops
 
 USPS = "https://apis.usps.com"
 PAYMENT = "X-Payment-Authorization-Token"
@@ -14,6 +14,13 @@ ADDRESS = f"{USPS}/addresses/v3/address?city=X"
 BEARER_1 = ("Bearer bearer-1", None)
 BOTH_1 = ("Bearer bearer-1", "payment-1")
 NOTHING = (None, None)
+ONE_LINE = {
+    "httpx": "transport",
+    "httpx-async": "transport",
+    "requests": "session",
+    "urllib3": "pool_manager",
+    "aiohttp": "middleware",
+}
 
 
 def put_on(world):
@@ -88,6 +95,25 @@ def test_payment_paths_can_be_named(send, world):
     send("POST", f"{USPS}/other/v3/label", rules={"payment_paths": ("/other",)})
     send("POST", LABEL, rules={"payment_paths": ("/other",)})
     assert put_on(world) == [BOTH_1, BEARER_1]
+
+
+def test_every_path_can_be_named(send, world):
+    """`/` is all of them, which a gateway with paths of its own may want."""
+    send("GET", ADDRESS, rules={"payment_paths": ("/",)})
+    assert put_on(world) == [BOTH_1]
+
+
+def test_one_path_without_its_comma_is_refused(library, broker):
+    """A text is a tuple of its letters to Python: no call would get the token, and nobody know."""
+    made = getattr(library.client(broker.path), ONE_LINE[library.name])
+    with pytest.raises(TypeError, match=r"\('/other',\)"):
+        made(payment_paths="/other")
+
+
+def test_what_cannot_be_read_is_nobody_s_host():
+    """Two URLs of which a library makes nothing are not at one place."""
+    unread = _hops.Place(None, None, None, "/")
+    assert not unread.is_at(unread)
 
 
 def test_a_prefix_in_the_base_url_is_not_part_of_the_path(send, world, broker):

@@ -30,7 +30,7 @@ class Place:
 
     def is_at(self, base: Place) -> bool:
         """Whether it is the app's own USPS host: the same scheme, host and port."""
-        return self.origin == base.origin
+        return self.origin == base.origin and bool(self.host)
 
 
 class Rules:
@@ -42,7 +42,10 @@ class Rules:
         self, *, payment: bool | str, paths: tuple[str, ...], raise_refusals: bool
     ) -> None:
         self._payment = payment if isinstance(payment, str) else DEFAULT if payment else None
-        self._paths = tuple(f"/{path.strip('/')}/" for path in paths)
+        if isinstance(paths, str):
+            raise TypeError(f"`payment_paths` is a tuple of paths: ({paths!r},)")
+        stripped = [path.strip("/") for path in paths]
+        self._paths = tuple(f"/{path}/" if path else "/" for path in stripped)
         self.raise_refusals = raise_refusals
 
     def payment_for(self, place: Place, base: Place) -> str | None:
