@@ -72,6 +72,18 @@ def test_it(usps, usps_broker):
     done.assert_outcomes(passed=1)
 
 
+def test_a_failure_names_them_by_where_they_are(run):
+    """An address in memory would tell nobody anything."""
+    done = run("""
+def test_it(usps, usps_broker):
+    assert repr(usps) == f"<Usps {usps.base_url}>"
+    assert repr(usps_broker) == f"<UspsBroker {usps_broker.socket}, running>"
+    usps_broker.stop()
+    assert "not running" in repr(usps_broker)
+    """)
+    done.assert_outcomes(passed=1)
+
+
 def test_rotation_by_hand_and_by_restart(run):
     """A renewal gives another serial; a stop, a kill and a start give the same, and no call."""
     done = run("""

@@ -56,6 +56,9 @@ class UspsBroker:
     def __exit__(self, *_: object) -> None:
         self._remove()
 
+    def __repr__(self) -> str:
+        return f"<UspsBroker {self.socket}, {'running' if self._process else 'not running'}>"
+
     def start(self) -> None:
         """Start it, again after `stop` or `kill`; returns once each token is there or in trouble.
 

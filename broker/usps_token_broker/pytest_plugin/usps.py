@@ -62,6 +62,9 @@ class Usps:
     def __exit__(self, *_: object) -> None:
         processes.end(self._process)
 
+    def __repr__(self) -> str:
+        return f"<Usps {self.base_url}>"
+
     def inject(self, fault: str) -> int:
         """Let calls meet this fault, as `usps-token-broker simulate --fault` takes it; its number.
 
