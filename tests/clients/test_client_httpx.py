@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from scripted_broker import DEADLINE_SECONDS
 
 from usps_token_client import AsyncTokenClient, TokenClient
 
@@ -36,6 +37,72 @@ def test_somebody_else_s_stream_is_not_sent_again(renewing):
         response = http.send(request)
     assert response.status_code == 401
     assert "not sent again" in response.extensions["usps_token_note"]
+
+
+def test_a_call_given_up_while_it_is_judged_leaves_nothing_open(broker):
+    """A worker's own timeout, while the broker asks USPS: each would take one from the pool."""
+    asked, over = threading.Event(), threading.Event()
+    plain = broker.answer
+
+    def answer(request):
+        if request.path == "/v1/answers":
+            asked.set()
+            over.wait(DEADLINE_SECONDS)
+        return plain(request)
+
+    class Body(httpx.AsyncByteStream):
+        closed = False
+
+        async def __aiter__(self):
+            yield b"refused"
+
+        async def aclose(self):
+            self.closed = True
+
+    async def main():
+        body = Body()
+        base = httpx.MockTransport(lambda _: httpx.Response(401, stream=body))
+        over_us = AsyncTokenClient(broker.path).transport(base)
+        async with httpx.AsyncClient(transport=over_us) as http:
+            call = asyncio.ensure_future(http.get(ADDRESS))
+            await asyncio.to_thread(asked.wait, DEADLINE_SECONDS)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        return body.closed
+
+    broker.always = answer
+    try:
+        assert asyncio.run(main())
+    finally:
+        over.set()
+
+
+def test_a_call_interrupted_while_it_is_judged_leaves_nothing_open(monkeypatch, broker):
+    """By Ctrl-C, or by a Timeout of gevent."""
+
+    class Body(httpx.SyncByteStream):
+        closed = False
+
+        def __iter__(self):
+            yield b"refused"
+
+        def close(self):
+            self.closed = True
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    body = Body()
+    tokens = TokenClient(broker.path)
+    monkeypatch.setattr(TokenClient, "report", interrupt)
+    base = httpx.MockTransport(lambda _: httpx.Response(401, stream=body))
+    with (
+        httpx.Client(transport=tokens.transport(base)) as http,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        http.get(ADDRESS)
+    assert body.closed
 
 
 # --- over a real connection

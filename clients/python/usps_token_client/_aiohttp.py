@@ -80,6 +80,9 @@ class _Call:
         # A writer that has not ended yet must not write the same body beside the next one.
         await self._request.close()
 
+    def close(self, response: aiohttp.ClientResponse) -> None:
+        response.close()
+
     def note(self, response: aiohttp.ClientResponse, key: str, value: object) -> None:
         setattr(response, key, value)
 

@@ -46,7 +46,10 @@ if TYPE_CHECKING:
             """Prepare the body for a second time. None, or why that cannot be."""
 
         def drop(self, response: Any) -> Any:
-            """Give up a response that nobody will read."""
+            """Give up a response that nobody will read, before the call is sent again."""
+
+        def close(self, response: Any) -> Any:
+            """Give it up at once: this call is over."""
 
         def note(self, response: Any, key: str, value: object) -> None:
             """Leave something on the response for the caller."""
@@ -110,6 +113,12 @@ def _told(
     except BrokerError as error:
         outcome = error
         call.note(response, ERROR, error)
+    except GeneratorExit:
+        raise  # nobody does what is yielded from here on
+    except BaseException:
+        # Cancelled or interrupted: others wait for its connection.
+        yield call.close(response)
+        raise
     return response, outcome
 
 

@@ -81,6 +81,9 @@ class _Call:
     def drop(self, response: httpx.Response) -> Any:
         return response.close()
 
+    def close(self, response: httpx.Response) -> Any:
+        return self.drop(response)
+
     def note(self, response: httpx.Response, key: str, value: object) -> None:
         response.extensions[key] = value
 
