@@ -43,6 +43,7 @@ LIBRARIES = {
     "_urllib3.py": {"urllib3"},
     "_urllib3_hops.py": {"urllib3", "urllib"},
     "_urllib3_bodies.py": {"urllib3", "io"},
+    "_urllib3_retries.py": {"urllib3"},
     "_aiohttp.py": {"aiohttp", "yarl"},
     "_karrio.py": {"karrio"},
 }

@@ -153,7 +153,61 @@ def test_a_refusal_in_chunks_is_read_by_requests(tokens, trusting, world, broker
     assert [report["body"] for report in broker.reports] == ["helloabc"] * 2
 
 
+def lax(**options):
+    """What shops have copied from everywhere."""
+    return urllib3.Retry(3, status_forcelist=[401, 503], backoff_factor=0, **options)
+
+
+def test_retries_of_a_session_leave_refusals_to_us(tokens, trusting, world, renewing):
+    """The broker hears of a 401 at once; what else is in the list is still repeated."""
+    trusting.mount("https://", requests.adapters.HTTPAdapter(max_retries=lax()))
+    world.answers += [Reply(503), Reply(401)]
+    assert tokens.session(trusting).get(ADDRESS).status_code == 200
+    bearers = [put_on(seen)[0] for seen in world.seen]
+    assert bearers == ["Bearer bearer-1", "Bearer bearer-1", "Bearer bearer-2"]
+    assert len(renewing.reports) == 1
+
+
+def test_a_refusal_left_unread_gives_its_connection_back(tokens, trusting, world):
+    """In a pool that blocks, whoever comes next would wait for ever."""
+    adapter = requests.adapters.HTTPAdapter(pool_maxsize=1, pool_block=True)
+    trusting.mount("https://", adapter)
+    world.answers.append(Reply(401, b"x" * 1_000_000))
+    with tokens.session(trusting).get(ADDRESS, stream=True) as response:
+        assert response.raw.read(3) == b"xxx"
+    assert adapter.poolmanager.connection_from_url(ADDRESS).pool.qsize() == 1
+
+
 # --- urllib3
+
+
+@pytest.mark.parametrize("of", ["call", "manager"])
+def test_retries_of_urllib3_leave_refusals_to_us(tokens, world, renewing, of):
+    """As with requests."""
+    options = {"ssl_context": client_context()}
+    own, given = ({"retries": lax()}, {}) if of == "manager" else ({}, {"retries": lax()})
+    world.answers += [Reply(503), Reply(401)]
+    with tokens.pool_manager(**options, **own) as manager:
+        assert manager.request("GET", ADDRESS, **given).status == 200
+    assert [put_on(seen)[0] for seen in world.seen][1:] == ["Bearer bearer-1", "Bearer bearer-2"]
+    assert len(renewing.reports) == 1
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_the_second_attempt_has_the_connection_of_the_first(tokens, world, renewing, size):
+    """Where a pool has only one, and makes whoever wants it wait."""
+    options = {"ssl_context": client_context(), "maxsize": 1, "block": True}
+    world.answers.append(Reply(401, b"x" * size))
+    with tokens.pool_manager(**options) as manager:
+        how = {"preload_content": False, "pool_timeout": 1.0}
+        first = manager.request("GET", ADDRESS, **how)
+        assert first.status == 200
+        first.read()
+        world.answers.append(Reply(401, b"x" * size))
+        second = manager.request("GET", ADDRESS, **how)
+        assert second.status == 401
+        second.release_conn()
+        assert manager.request("GET", ADDRESS, **how).status == 200
 
 
 @pytest.mark.parametrize("preload", [False, True])
@@ -200,6 +254,19 @@ def test_a_pool_taken_out_puts_them_on_as_well(manager, world):
     """It knows where it leads."""
     manager.connection_from_url(ADDRESS).urlopen("POST", LABEL)
     assert put_on(world.seen[0]) == ("Bearer bearer-1", "payment-1")
+
+
+def test_a_pool_taken_out_has_all_ways_of_a_pool(manager, world):
+    """`request`, and arguments by their place."""
+    pool = manager.connection_from_url(ADDRESS)
+    pool.request("POST", LABEL, body=b"label")
+    pool.request("GET", LABEL, fields={"a": "1"})
+    pool.request_encode_body("POST", LABEL, {"a": "1"})
+    pool.urlopen("POST", LABEL, b"label", {"X-Own": "1"})
+    assert {put_on(seen) for seen in world.seen} == {("Bearer bearer-1", "payment-1")}
+    assert [seen.body for seen in world.seen][::3] == [b"label"] * 2
+    assert world.seen[1].target == f"{LABEL}?a=1"
+    assert world.seen[3].header("X-Own") == "1"
 
 
 # --- aiohttp

@@ -147,7 +147,8 @@ class TokenClient(Settings):
     ) -> requests.Session:
         """A requests.Session that does as `transport()` says, or this one made so.
 
-        The adapters it has do the sending; one mounted later is on its own. What came of a 401 is
+        The adapters it has do the sending, and leave 401 out of what they retry by themselves; one
+        mounted later is on its own. What came of a 401 is
         in `response.usps_token_verdict`, `.usps_token_error` and `.usps_token_note`, else None.
         """
         from ._requests import with_tokens  # noqa: PLC0415 - requests is the caller's

@@ -17,6 +17,7 @@ from . import _calling, _hops
 from ._bodies import Body
 from ._typing import TYPE_CHECKING
 from ._urllib3_bodies import peek
+from ._urllib3_retries import without_refusals
 from ._values import AUTHORIZATION, PAYMENT_HEADER
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class _Call:
     def drop(self, response: requests.Response) -> None:
         response.close()
 
+    close = drop
+
     def note(self, response: requests.Response, key: str, value: object) -> None:
         setattr(response, key, value)
 
@@ -120,5 +123,7 @@ def with_tokens(
     session = requests.Session() if session is None else session
     for prefix, adapter in list(session.adapters.items()):
         base = adapter.base if isinstance(adapter, TokenAdapter) else adapter
+        if hasattr(base, "max_retries"):
+            base.max_retries = without_refusals(base.max_retries)
         session.mount(prefix, TokenAdapter(tokens, base, rules))
     return session

@@ -40,6 +40,16 @@ class _Peeked(RawIOBase):
     read1 = read
 
 
+class _Whole(urllib3.HTTPResponse):
+    """A response whose connection is that of the one it goes on with."""
+
+    peeked: Any = None
+
+    def release_conn(self) -> None:
+        if self.peeked is not None:
+            self.peeked.release_conn()
+
+
 def peek(response: Any, method: str | None) -> tuple[urllib3.HTTPResponse, bytes]:
     """An unread response, to be read whole still, and the beginning of its body as text."""
     head, error = b"", None
@@ -52,7 +62,7 @@ def peek(response: Any, method: str | None) -> tuple[urllib3.HTTPResponse, bytes
     except urllib3.exceptions.HTTPError as cut:
         # For whoever reads the body, and by the library's own way of saying so.
         error = cut
-    whole = urllib3.HTTPResponse(
+    whole = _Whole(
         body=_Peeked(head, response, error),
         headers=response.headers,
         status=response.status,
@@ -65,6 +75,7 @@ def peek(response: Any, method: str | None) -> tuple[urllib3.HTTPResponse, bytes
         request_method=method,
         request_url=response.geturl(),
     )
+    whole.peeked = response
     try:
         text = urllib3.HTTPResponse(BytesIO(head), response.headers, enforce_content_length=False)
     except urllib3.exceptions.HTTPError:

@@ -16,6 +16,7 @@ from ._bodies import Body
 from ._reporting import MOST_BODY
 from ._typing import TYPE_CHECKING
 from ._urllib3_bodies import peek
+from ._urllib3_retries import without_refusals
 from ._values import AUTHORIZATION, PAYMENT_HEADER
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class _Call:
         headers = self._headers.copy()
         for name, value in ours.items():
             headers[name] = value
-        return self._send(headers)
+        given = self._options.get("retries")
+        retries = without_refusals(self._pool.retries if given is None else given)
+        return self._send(headers, retries=retries)
 
     def forward(self, ours: Headers) -> Any:
         headers = self._headers.copy()
@@ -56,8 +59,9 @@ class _Call:
             del headers[AUTHORIZATION]
         return self._send(headers)
 
-    def _send(self, headers: urllib3.HTTPHeaderDict) -> Any:
-        response = self._pool.urlopen(*self._what, **{**self._options, "headers": headers})
+    def _send(self, headers: urllib3.HTTPHeaderDict, **more: Any) -> Any:
+        options = {**self._options, "headers": headers, **more}
+        response = self._pool.urlopen(*self._what, **options)
         for key in _calling.KEYS:
             self.note(response, key, None)
         return response
@@ -79,13 +83,16 @@ class _Call:
 
     def drop(self, response: Any) -> None:
         response.close()
+        response.release_conn()
+
+    close = drop
 
     def note(self, response: Any, key: str, value: object) -> None:
         setattr(response, key, value)
 
 
 class Hop:
-    """The connection pool of one hop. All but `urlopen` is the pool's own."""
+    """The connection pool of one hop. All but what sends is the pool's own."""
 
     def __init__(
         self, manager: Tokens, pool: Any, scheme: str, host: str, port: int | None
@@ -97,8 +104,21 @@ class Hop:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
-    def urlopen(self, method: str, url: str, **options: Any) -> Any:
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        """As the pool has it, by `urlopen` below."""
+        return type(self._pool).request(self, *arguments, **options)
+
+    def request_encode_url(self, *arguments: Any, **options: Any) -> Any:
+        """As `request`."""
+        return type(self._pool).request_encode_url(self, *arguments, **options)
+
+    def request_encode_body(self, *arguments: Any, **options: Any) -> Any:
+        """As `request`."""
+        return type(self._pool).request_encode_body(self, *arguments, **options)
+
+    def urlopen(self, method: str, url: str, *given: Any, **options: Any) -> Any:
         """Send one request; on a 401 that a newer token may mend, once more."""
+        options.update(zip(("body", "headers", "retries"), given))  # noqa: B905 - Python 3.9
         # Through a proxy it is the whole URL.
         path = unquote(parse_url(url).path or "/")
         call = _Call(self._pool, _hops.Place(*self._origin, path), method, url, options)
