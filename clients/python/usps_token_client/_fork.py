@@ -1,4 +1,8 @@
-"""What a forked child must not share with its parent: connections, and questions under way."""
+"""What a forked child must not share with its parent: connections, and questions under way.
+
+Ours to the broker last for one question. Those to USPS are an HTTP library's, which keeps them:
+parent and child would each read answers that are for the other.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,13 @@ from _thread import RLock
 from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
+
+    class Keeping(Protocol):
+        """Whoever keeps connections: `forks` is the generation that they are of."""
+
+        forks: int
 
     class Closable(Protocol):
         """Any socket."""
@@ -40,6 +50,18 @@ def generation() -> int:
     thread of the parent held is simply not there.
     """
     return _forks
+
+
+def disown(keeping: Keeping, close: Callable[[], object]) -> None:
+    """Have a child close what its parent kept open, before its own first use of it.
+
+    Its descriptors alone: nothing is said to the other end, and the parent goes on.
+    """
+    if keeping.forks != _forks:
+        with changing:
+            if keeping.forks != _forks:
+                close()
+                keeping.forks = _forks
 
 
 def identity() -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import httpx
 
-from . import _calling, _hops
+from . import _calling, _fork, _hops
 from ._bodies import Body, used_up
 from ._httpx_streams import peek, peek_async
 from ._typing import TYPE_CHECKING
@@ -105,9 +105,12 @@ class TokenTransport(httpx.BaseTransport):
         self._tokens = tokens
         self._base = httpx.HTTPTransport() if base is None else base
         self._rules = rules
+        self.forks = _fork.generation()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; on a 401 that a newer token may mend, once more."""
+        if isinstance(self._base, httpx.HTTPTransport):
+            _fork.disown(self, self._base.close)
         call = _Call(self._base.handle_request, request)
         response: httpx.Response = _calling.run(_calling.steps(self._tokens, call, self._rules))
         return response

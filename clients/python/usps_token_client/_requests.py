@@ -9,11 +9,11 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 import requests
-from requests.adapters import BaseAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from . import _calling, _hops
+from . import _calling, _fork, _hops
 from ._bodies import Body
 from ._typing import TYPE_CHECKING
 from ._urllib3_bodies import peek
@@ -103,9 +103,12 @@ class TokenAdapter(BaseAdapter):
         self._tokens = tokens
         self.base = base
         self._rules = rules
+        self.forks = _fork.generation()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> Any:
         """Send one request; on a 401 that a newer token may mend, once more."""
+        if isinstance(self.base, HTTPAdapter):
+            _fork.disown(self, self.base.close)
         names = ("stream", "timeout", "verify", "cert", "proxies")
         options.update(zip(names, args))  # noqa: B905 - Python 3.9 has no `strict`
         call = _Call(self, request, options)

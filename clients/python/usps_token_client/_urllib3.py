@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib3
 
+from . import _fork
 from ._typing import TYPE_CHECKING
 from ._urllib3_hops import Hop
 
@@ -19,6 +20,7 @@ class Tokens:
 
     tokens: TokenClient
     rules: Rules
+    forks: int
 
     def connection_from_host(
         self,
@@ -28,6 +30,7 @@ class Tokens:
         pool_kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """The pool of one hop, which puts the headers on."""
+        _fork.disown(self, self.clear)  # type: ignore[attr-defined]
         pool = super().connection_from_host(host, port, scheme, pool_kwargs)  # type: ignore[misc]
         return Hop(self, pool, scheme or "http", host or "", port)
 
@@ -39,6 +42,7 @@ class TokenPoolManager(Tokens, urllib3.PoolManager):
         super().__init__(**options)
         self.tokens = tokens
         self.rules = rules
+        self.forks = _fork.generation()
 
 
 class TokenProxyManager(Tokens, urllib3.ProxyManager):
@@ -48,6 +52,7 @@ class TokenProxyManager(Tokens, urllib3.ProxyManager):
         super().__init__(**options)
         self.tokens = tokens
         self.rules = rules
+        self.forks = _fork.generation()
 
 
 def make_manager(
