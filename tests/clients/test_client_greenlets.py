@@ -1,4 +1,4 @@
-"""A worker whose sockets, locks and sleep gevent or eventlet replaces, before our import or after."""
+"""Sockets, locks and sleep that gevent or eventlet has replaced, before our import or after."""
 
 from __future__ import annotations
 
