@@ -23,8 +23,8 @@ from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.server import Limits
 from usps_token_broker.wire.encoding import to_json
-from usps_token_broker.wire.messages import ReloadMessage
 from usps_token_broker.wire.operations import LINES, METRICS, OPEN_METRICS, OPERATIONS, TEXT
+from usps_token_broker.wire.orders import ReloadMessage
 from usps_token_broker.wire.problems import STATUS
 from usps_token_broker.wire.replies import json_reply
 from usps_token_broker.wire.requests import Request

@@ -21,7 +21,7 @@ from usps_token_broker.app import (
 )
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
 from usps_token_broker.drivers.peers import Peer
-from usps_token_broker.wire.messages import PeerMessage
+from usps_token_broker.wire.status import PeerMessage
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from standings import AT, GOOD, NONE, status
 
 from usps_token_broker.cli import picture
 from usps_token_broker.cli.picture import Painter
-from usps_token_broker.wire.messages import BudgetMessage, PeerMessage
+from usps_token_broker.wire.status import BudgetMessage, PeerMessage
 
 
 def drawn(message, painter=None):

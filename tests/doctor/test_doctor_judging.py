@@ -35,7 +35,7 @@ from usps_token_broker.drivers.units.files import Link, Regular
 from usps_token_broker.drivers.units.plans import Manager
 from usps_token_broker.drivers.units.texts import stamped
 from usps_token_broker.drivers.upstream.handshake import Handshake, ProxyRefusedError
-from usps_token_broker.wire.messages import BudgetMessage, TroubleMessage
+from usps_token_broker.wire.status import BudgetMessage, TroubleMessage
 
 PATH = Path("/run/usps-token-broker/broker.sock")
 PASS, WARN, FAIL, UNSEEN = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UNSEEN

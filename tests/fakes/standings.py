@@ -2,7 +2,7 @@
 
 import msgspec
 
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.status import (
     AppMessage,
     BudgetMessage,
     SlotMessage,

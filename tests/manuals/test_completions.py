@@ -12,7 +12,7 @@ from command_lines import broker, client
 from shipped_files import BROKER, CLIENT
 
 from usps_token_broker.cli.completion import SHELLS
-from usps_token_broker.wire.messages import AppMessage, SlotMessage
+from usps_token_broker.wire.status import AppMessage, SlotMessage
 
 FOLDER = Path(__file__).parent
 BASH = """\

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usps_token_broker.wire import messages
+from usps_token_broker.wire import explanations, messages, orders, status
 from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.events import (
     AliveEvent,
@@ -20,15 +20,13 @@ from usps_token_broker.wire.events import (
 )
 from usps_token_broker.wire.messages import (
     AnswerReport,
-    AppMessage,
     HeadersMessage,
-    SlotMessage,
-    StatusMessage,
     TokenMessage,
     Veiled,
     VerdictMessage,
     decode_report,
 )
+from usps_token_broker.wire.status import AppMessage, SlotMessage, StatusMessage
 
 CANARY = "canary-5e1f"
 WITH_TOKENS = [
@@ -51,7 +49,8 @@ def test_a_message_with_tokens_does_not_show_itself(message):
 def test_every_message_that_can_carry_a_token_is_veiled():
     """A new one with headers, bodies or tokens must not be forgotten."""
     telling = {"token", "headers", "body"}
-    structs = [s for s in vars(messages).values() if isinstance(s, msgspec.StructMeta)]
+    every = [s for m in (explanations, messages, orders, status) for s in vars(m).values()]
+    structs = [s for s in every if isinstance(s, msgspec.StructMeta)]
     careless = [s for s in structs if telling & set(s.__struct_fields__)]
     assert careless
     assert all(issubclass(struct, Veiled) for struct in careless)

@@ -12,7 +12,7 @@ from usps_token_broker.core.events import Forgotten
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.wire.encoding import to_json
-from usps_token_broker.wire.messages import ForgottenMessage, ForgottenSlot, RenewalMessage
+from usps_token_broker.wire.orders import ForgottenMessage, ForgottenSlot, RenewalMessage
 from usps_token_broker.wire.replies import Reply, json_reply
 
 

@@ -38,7 +38,7 @@ from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
 from usps_token_broker.drivers import clock, journal, processes
 from usps_token_broker.drivers.peers import Peer
-from usps_token_broker.wire.messages import PeerMessage
+from usps_token_broker.wire.status import PeerMessage
 
 log = logging.getLogger(journal.LOGGER)
 

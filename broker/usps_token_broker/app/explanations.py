@@ -11,7 +11,7 @@ from usps_token_broker.app.unrecognised import Unrecognised
 from usps_token_broker.wire import transcripts
 from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.explaining import explain
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.explanations import (
     CatalogueMessage,
     RowMessage,
     UnrecognisedAnswer,

@@ -20,7 +20,7 @@ from usps_token_broker.core.credentials import Standing
 from usps_token_broker.core.snapshot import AppView
 from usps_token_broker.core.values import BEARER, Phase, Secret, SlotId
 from usps_token_broker.drivers import journal
-from usps_token_broker.wire.messages import ReloadMessage, SecretMessage
+from usps_token_broker.wire.orders import ReloadMessage, SecretMessage
 
 log = logging.getLogger(journal.LOGGER)
 

@@ -13,7 +13,7 @@ from usps_token_broker.app.telling import invalid
 from usps_token_broker.config import ConfigError
 from usps_token_broker.drivers import clock, journal
 from usps_token_broker.wire.encoding import to_json
-from usps_token_broker.wire.messages import ReloadMessage
+from usps_token_broker.wire.orders import ReloadMessage
 from usps_token_broker.wire.replies import Reply, json_reply
 
 log = logging.getLogger(journal.LOGGER)

@@ -18,7 +18,7 @@ from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.drivers.server import Handler, Limits, Server
 from usps_token_broker.drivers.socket_owner import OwnedSocket
 from usps_token_broker.drivers.tcp_listener import Visitor
-from usps_token_broker.wire.messages import PeerMessage
+from usps_token_broker.wire.status import PeerMessage
 
 log = logging.getLogger(journal.LOGGER)
 

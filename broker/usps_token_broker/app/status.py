@@ -15,7 +15,9 @@ from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import Now, SlotId
 from usps_token_broker.wire import openapi
 from usps_token_broker.wire.encoding import to_json
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.problems import ConfigProblem
+from usps_token_broker.wire.replies import Reply, json_reply
+from usps_token_broker.wire.status import (
     AliveMessage,
     AppMessage,
     BudgetMessage,
@@ -25,8 +27,6 @@ from usps_token_broker.wire.messages import (
     StatusMessage,
     TroubleMessage,
 )
-from usps_token_broker.wire.problems import ConfigProblem
-from usps_token_broker.wire.replies import Reply, json_reply
 
 
 @dataclass(frozen=True, slots=True)

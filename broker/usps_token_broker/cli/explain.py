@@ -13,7 +13,7 @@ import msgspec
 from usps_token_broker.catalogue import CATALOGUE, GROUPS
 from usps_token_broker.drivers import clock
 from usps_token_broker.wire.explaining import Explanation, explain
-from usps_token_broker.wire.messages import explanation_message
+from usps_token_broker.wire.explanations import explanation_message
 from usps_token_broker.wire.transcripts import MOST_CHARS
 
 EX_DATAERR: Final = 65

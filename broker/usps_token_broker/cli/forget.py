@@ -4,7 +4,7 @@ import argparse
 from urllib.parse import urlencode
 
 from usps_token_broker.cli import orders
-from usps_token_broker.wire.messages import ForgottenMessage
+from usps_token_broker.wire.orders import ForgottenMessage
 
 DESCRIPTION = """\
 Have the running broker drop tokens at once, from memory and from its state, together with what it

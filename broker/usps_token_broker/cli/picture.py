@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from usps_token_broker.cli import standing
 from usps_token_broker.core.notes import span
 from usps_token_broker.core.values import Freshness
-from usps_token_broker.wire.messages import (
+from usps_token_broker.wire.status import (
     AppMessage,
     BudgetMessage,
     PeerMessage,

@@ -5,7 +5,7 @@ import sys
 from typing import Final
 
 from usps_token_broker.cli import orders
-from usps_token_broker.wire.messages import ReloadMessage
+from usps_token_broker.wire.orders import ReloadMessage
 
 EX_CONFIG: Final = 78
 _READING_SECONDS: Final = 40.0

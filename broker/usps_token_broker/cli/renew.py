@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from usps_token_broker.cli import orders
 from usps_token_broker.core.notes import span
 from usps_token_broker.core.values import BEARER
-from usps_token_broker.wire.messages import RenewalMessage
+from usps_token_broker.wire.orders import RenewalMessage
 
 DESCRIPTION = """\
 Have the running broker fetch another token now, for when USPS granted the application something

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from usps_token_broker.cli import picture, standing
 from usps_token_broker.cli.picture import Line, Painter
-from usps_token_broker.wire.messages import StatusMessage
+from usps_token_broker.wire.status import StatusMessage
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from usps_token_broker.wire.events import (
     StatusEvent,
     StoppingEvent,
 )
-from usps_token_broker.wire.messages import AppMessage, SlotMessage, StatusMessage, TroubleMessage
+from usps_token_broker.wire.status import AppMessage, SlotMessage, StatusMessage, TroubleMessage
 
 _SKEW_WORTH_TELLING_SECONDS: Final = 5.0
 

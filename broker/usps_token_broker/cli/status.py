@@ -11,7 +11,7 @@ import msgspec
 from usps_token_broker.cli import paths, screen, standing
 from usps_token_broker.drivers import asking
 from usps_token_broker.wire.events import StoppingEvent, decode_event
-from usps_token_broker.wire.messages import StatusMessage
+from usps_token_broker.wire.status import StatusMessage
 
 EX_UNAVAILABLE: Final = 69
 EX_TEMPFAIL: Final = 75

@@ -18,7 +18,7 @@ import msgspec
 from usps_token_broker.cli import paths, picture, screen
 from usps_token_broker.cli.picture import Line
 from usps_token_broker.drivers import asking
-from usps_token_broker.wire.messages import SlotMessage, StatusMessage
+from usps_token_broker.wire.status import SlotMessage, StatusMessage
 
 EX_USAGE: Final = 64
 

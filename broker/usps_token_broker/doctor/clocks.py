@@ -8,7 +8,7 @@ from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, w
 from usps_token_broker.doctor.scene import Scene
 from usps_token_broker.drivers import probing
 from usps_token_broker.drivers.probing import Synchronised
-from usps_token_broker.wire.messages import AppMessage
+from usps_token_broker.wire.status import AppMessage
 
 CHECK: Final = "clock"
 _MOST_SKEW_SECONDS: Final = 60.0

@@ -25,7 +25,8 @@ from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
 from usps_token_broker.drivers import clock, probing
 from usps_token_broker.drivers.upstream import looking_up
 from usps_token_broker.drivers.upstream.looking_up import Answered as Reply
-from usps_token_broker.wire.messages import RenewalMessage, TokenMessage
+from usps_token_broker.wire.messages import TokenMessage
+from usps_token_broker.wire.orders import RenewalMessage
 from usps_token_broker.wire.redaction import redact
 from usps_token_broker.wire.verdict_rules import VerdictCode
 from usps_token_broker.wire.verdicts import Answered, judge

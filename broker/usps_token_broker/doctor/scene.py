@@ -9,7 +9,7 @@ from typing import Final
 
 from usps_token_broker.config import DEFAULT_PATH, Settings
 from usps_token_broker.drivers.probing import Identity, groups_of, is_broker, process
-from usps_token_broker.wire.messages import StatusMessage
+from usps_token_broker.wire.status import StatusMessage
 
 SERVICE_USER: Final = "usps-token-broker"
 ASK_SECONDS: Final = 5.0

@@ -15,7 +15,7 @@ from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, w
 from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
 from usps_token_broker.drivers import probing
 from usps_token_broker.drivers.probing import Heard
-from usps_token_broker.wire.messages import AliveMessage, StatusMessage
+from usps_token_broker.wire.status import AliveMessage, StatusMessage
 
 CHECK: Final = "socket"
 _ALIVE: Final = "/healthz"

@@ -10,7 +10,7 @@ from usps_token_broker.core.notes import span
 from usps_token_broker.core.values import BEARER, PAYMENTS_SCOPE
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import Scene
-from usps_token_broker.wire.messages import AppMessage, SlotMessage, TroubleMessage
+from usps_token_broker.wire.status import AppMessage, SlotMessage, TroubleMessage
 
 _TOKEN: Final = "token"  # noqa: S105 - the name of a check
 _SCOPES: Final = "scopes"

@@ -4,8 +4,8 @@ from typing import Annotated, Final, get_args
 
 import msgspec
 
-from usps_token_broker.wire.messages import SlotMessage, StatusMessage
 from usps_token_broker.wire.saying import says
+from usps_token_broker.wire.status import SlotMessage, StatusMessage
 
 
 class StatusEvent(StatusMessage, frozen=True, tag_field="event", tag="status"):

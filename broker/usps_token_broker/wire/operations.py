@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from usps_token_broker.core.outcomes import Code
-from usps_token_broker.wire import events, keys, messages
+from usps_token_broker.wire import events, explanations, keys, messages, orders, status
 from usps_token_broker.wire.keys import Key
 
 JSON: Final = "application/json"
@@ -152,7 +152,7 @@ OPERATIONS: Final = (
         "POST",
         "/v1/explanations",
         "What an error is: its code, or what `curl -i` printed, as plain text; changes nothing",
-        (_ok("the row of the catalogue", messages.ExplanationMessage),),
+        (_ok("the row of the catalogue", explanations.ExplanationMessage),),
         frozenset({Code.UNKNOWN_APP}),
         query=(keys.EXPLAINED_APP,),
         takes_text=True,
@@ -162,14 +162,14 @@ OPERATIONS: Final = (
         "GET",
         "/v1/explanations",
         "Every error that has a name: symptom, cause, fix and who can fix it",
-        (_ok("the catalogue", messages.CatalogueMessage),),
+        (_ok("the catalogue", explanations.CatalogueMessage),),
     ),
     Operation(
         "readStatus",
         "GET",
         "/v1/status",
         "How every token stands that this peer may read; no secret in it",
-        (_ok("the state", messages.StatusMessage),),
+        (_ok("the state", status.StatusMessage),),
         frozenset({Code.UNKNOWN_APP}),
         (keys.ANY_APP,),
     ),
@@ -192,8 +192,8 @@ OPERATIONS: Final = (
         "/healthz",
         "Whether the core loop makes progress",
         (
-            _ok("it does", messages.AliveMessage),
-            Answer(503, "it does not", {JSON: messages.AliveMessage}),
+            _ok("it does", status.AliveMessage),
+            Answer(503, "it does not", {JSON: status.AliveMessage}),
         ),
     ),
     Operation(
@@ -202,8 +202,8 @@ OPERATIONS: Final = (
         "/readyz",
         "Whether every required token is good, or the one named",
         (
-            _ok("all are", messages.ReadyMessage),
-            Answer(503, "some are not", {JSON: messages.ReadyMessage}),
+            _ok("all are", status.ReadyMessage),
+            Answer(503, "some are not", {JSON: status.ReadyMessage}),
         ),
         _NAMED,
         (keys.ANY_APP, keys.READY_SLOT, keys.READY_MIN_VALID),
@@ -227,7 +227,7 @@ OPERATIONS: Final = (
         "GET",
         "/v1/unrecognised",
         "Answers of USPS that no row of the catalogue knows, redacted",
-        (_ok("a few of them", messages.UnrecognisedMessage),),
+        (_ok("a few of them", explanations.UnrecognisedMessage),),
         _NO_ADMINISTRATOR,
         admin=True,
     ),
@@ -236,7 +236,7 @@ OPERATIONS: Final = (
         "POST",
         "/v1/tokens/{slot}/renewals",
         "Another token now, within the budget; the present one stays until it is there",
-        (_ok("another token is in use", messages.RenewalMessage),),
+        (_ok("another token is in use", orders.RenewalMessage),),
         _NAMED | _UPSTREAM | _NO_SLOT,
         (keys.APP, keys.WAIT),
         admin=True,
@@ -246,7 +246,7 @@ OPERATIONS: Final = (
         "POST",
         "/v1/reload",
         "Read the configuration and the secrets again, all or nothing",
-        (_ok("what has changed", messages.ReloadMessage),),
+        (_ok("what has changed", orders.ReloadMessage),),
         frozenset({Code.CONFIG_INVALID}) | _NO_ADMINISTRATOR,
         (keys.PROOF_WAIT,),
         admin=True,
@@ -256,7 +256,7 @@ OPERATIONS: Final = (
         "POST",
         "/v1/forget",
         "Drop tokens, and what is known against asking for others",
-        (_ok("what was dropped", messages.ForgottenMessage),),
+        (_ok("what was dropped", orders.ForgottenMessage),),
         _NAMED | _NO_ADMINISTRATOR,
         (keys.ANY_APP, keys.FORGOTTEN_SLOT),
         admin=True,
