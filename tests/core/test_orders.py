@@ -31,6 +31,15 @@ def test_an_order_renews_a_fresh_token_and_the_present_one_is_served_meanwhile()
     assert play.serial() > serial
 
 
+def test_an_order_for_a_slot_that_a_reload_took_away_says_so():
+    """Just before it came."""
+    play = Playbook(0)
+    play.ready()
+    play.order(PAYMENT)
+    play.says("settle 1 failed")
+    assert play.denial().code is Code.UNKNOWN_SLOT
+
+
 def test_an_order_joins_the_flight_that_is_out():
     """Two orders, one call."""
     play = ready()

@@ -178,6 +178,31 @@ def test_a_wrong_secret_is_told_at_once_and_the_good_token_stays(shop, usps):
     assert shop.slot()["trouble"] is None
 
 
+def test_a_refusal_is_not_told_while_the_changed_secret_is_tried():
+    """Who does not wait is told to come back, and not that a person must act: one just has."""
+    with Usps() as usps:
+        home = Home(usps.base_url)
+        home.write_secret("wrong")
+
+        def told():
+            return json.loads(home.get("/v1/tokens/bearer?wait=0")[2])
+
+        with home.broker() as broker:
+            until(lambda: home.slot()["phase"] == "halted", home.status)
+            assert told()["code"] == "credentials_refused"
+            usps.process.send_signal(signal.SIGSTOP)
+            try:
+                home.write_secret("demo-client-secret")
+                broker.process.send_signal(signal.SIGHUP)
+                until(lambda: home.slot()["phase"] == "fetching", home.status)
+                assert told()["code"] == "not_ready"
+                assert "it is being fetched; before that: USPS answered 401" in told()["detail"]
+            finally:
+                usps.process.send_signal(signal.SIGCONT)
+            assert home.token()["slot"] == "bearer"
+        home.remove()
+
+
 def test_an_unchanged_wrong_secret_is_not_tried_again(shop, usps):
     """Ten reloads cost one refused call."""
     shop.write_secret("wrong")
