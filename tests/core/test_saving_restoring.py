@@ -621,3 +621,14 @@ def test_saved_numbers_are_ones_that_json_has():
     play = refused(PAYMENT)
     saved = play.broker.state(play.now)
     assert all(math.isfinite(s.probe_at) for s in saved.slots)
+
+
+def test_a_secret_that_changed_under_a_probe_is_tried_at_once_by_the_next_process():
+    """What was refused is no longer asked with, so there is nothing to wait for."""
+    play = Playbook(payments=0)
+    play.start()
+    play.fail(BEARER, FailureKind.REFUSED)
+    play.sleep()
+    play.hears_secret("another")
+    play.restart(secret="another")
+    assert BEARER in play.flights

@@ -41,7 +41,7 @@ def _after_a_crash(slot: Slot) -> tuple[Phase, float, float]:
     otherwise turn the slowest attempts into the fastest.
     """
     match slot.cause:
-        case Cause.PROBE:
+        case Cause.PROBE if slot.asked_with == slot.basis:
             span = schedule.probe_seconds(slot.probes, slot.life_seconds)
             return Phase.HALTED, slot.retry_at, slot.charged_at + span
         case Cause.RETRY:
