@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from usps_token_broker.core.values import Secret
 from usps_token_broker.drivers.upstream import trust
+from usps_token_broker.drivers.upstream.calls import load
 
 _MOST_BYTES: Final = 65_536
 
@@ -32,6 +33,7 @@ def get(  # noqa: PLR0913 - where, with what, and by which way
     ca_file: str | None = None,
 ) -> Answered:
     """The answer to one call; no redirect is followed. Blocks. Raises OSError, HTTPException."""
+    load()
     import httpx  # noqa: PLC0415 - few look so far, and it takes a tenth of a second
 
     context = trust.context_for(ca_file) if _speaks_tls(base_url, proxy) else _nobody()
