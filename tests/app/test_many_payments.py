@@ -42,6 +42,18 @@ async def test_300_renewals_are_spread_and_none_is_late():
         assert busiest <= 300 / 25 + 4
 
 
+async def test_spread_renewals_leave_every_worker_an_hour_before_the_end():
+    """Half the lead is there for failures when the last of them is made, asked for every minute."""
+    slots = SLOTS[:12]
+    async with running(payments=len(slots)) as shop:
+        await shop.pass_time(60)
+        for _ in range(24 * 60):
+            await shop.pass_time(60)
+            assert all(shop.left(slot) > 3600 for slot in slots)
+            assert shop.left(BEARER_SLOT) > 5300
+        assert all(len(shop.usps.calls_of(slot)) == 4 for slot in slots)
+
+
 async def test_a_scarce_hour_serves_those_who_wait_first():
     """Thirty calls an hour for three hundred slots: the one somebody waits for is among them."""
     async with running(payments=300, calls_per_hour=30) as shop:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import anyio
 from torments import (
     BY_A_PERSON,
+    CLOCK_LIFE_SECONDS,
     CLOCKS,
     LIMITS,
     LIVES,
@@ -99,12 +100,19 @@ class BadUsps(VirtualUsps):
         if isinstance(outcome, Failure):
             self.not_before[quota] = self.clock.true + _asked_wait(fault, outcome)
         else:
-            life = outcome.life_seconds
+            life = self._told_life(fault)
             spent_at = sent + life - min(LAST_PART_SECONDS, life / 8)
             _, late = CLOCKS.get(fault or "", (0.0, 0.0))
             real_end = 0.0 if fault == STILLBORN else sent + life + late
             self._mint(command.slot, outcome.value, Minted(question, error, spent_at, real_end))
         return outcome
+
+    def _told_life(self, fault: str | None) -> float:
+        """What the answer says, whatever the broker understood."""
+        if fault in CLOCKS:
+            return CLOCK_LIFE_SECONDS
+        name = (fault or "").removeprefix("unread ")
+        return LIVES.get(name, self.life_seconds)
 
     def _begin(self, command: Fetch) -> tuple[tuple[SlotId, int], Quota]:
         slot = command.slot
@@ -145,7 +153,7 @@ class BadUsps(VirtualUsps):
     def _new(self, command: Fetch, fault: str | None) -> Grant | Failure:
         number, at = self.sent.total(), START_WALL + self.clock.true
         if fault in CLOCKS:
-            return granted(command, number, at + CLOCKS[fault][0], 28_800.0)
+            return granted(command, number, at + CLOCKS[fault][0], CLOCK_LIFE_SECONDS)
         if fault in LIVES and LIVES[fault] <= 0:
             return granted(command, number, at, LIVES[fault])
         grant = self._grant(command, Secret(f"token-{command.slot}-{number}"))

@@ -101,6 +101,8 @@ CLOCKS = {
 }
 """How wrong USPS's clock is, and how much later than told its tokens end."""
 ODD_GRANTS = ("same token", "no scope", "slow")
+CLOCK_LIFE_SECONDS = 25_200.0
+"""What the answers of such a clock say: less than the eight hours that all lives are cut to."""
 STILLBORN = "dead at once"
 """Whatever is granted is refused at its first use."""
 FAULTS = (*PASSING, *BY_A_PERSON, *ODD_GRANTS, *LIMITS, *LIVES, *UNREAD, *CLOCKS)
@@ -150,12 +152,11 @@ def limited(fetch: Fetch, limit: Limit) -> Grant | Failure:
 
 
 def granted(fetch: Fetch, number: int, at: float, life_seconds: float) -> Grant | Failure:
-    """A 200 by a clock that says `at`, as the broker reads it."""
+    """A 200 by a clock that says `at`, as the broker reads it. The token itself tells its life."""
     token = jwt(jti=number, iat=int(at), exp=int(at) + int(life_seconds))
     if fetch.endpoint is Endpoint.PAYMENT_AUTHORIZATION:
         body = payment_answer(paymentAuthorizationToken=token)
         return read_payment_answer(200, {}, json.dumps(body).encode())
-    body = token_answer(
-        access_token=token, issued_at=int(at * 1000), expires_in=int(life_seconds) - 1
-    )
+    said = int(life_seconds) + (60 if life_seconds > 0 else -1)
+    body = token_answer(access_token=token, issued_at=int(at * 1000), expires_in=said)
     return read_token_answer(200, {}, json.dumps(body).encode())

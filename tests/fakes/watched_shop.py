@@ -57,6 +57,8 @@ class Watched:
         minted = self.usps.minted[value]
         late = true - minted.spent_at
         assert late < self._untold(minted) + A_HAIR, f"{slot} served {late} s past its life"
+        longer = serving.spent_boot_at - self.clock().boot + late
+        assert longer < self._untold(minted) + A_HAIR, f"{slot} is held for {longer} s too long"
         self.excused += late >= A_HAIR
         asked = self.usps.configured.question(slot)
         assert minted.question == asked, f"{slot}: granted for {minted.question}, not for {asked}"

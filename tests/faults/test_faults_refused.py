@@ -1,9 +1,10 @@
 """What USPS refuses, on virtual time: all is well again by itself, in the time that takes."""
 
+import anyio
 import pytest
 from torments import BY_A_PERSON
-from virtual import HOUR
-from virtual_weeks import RECOVERY_SECONDS, Weeks
+from virtual import BEARER_SLOT, HOUR, PAYMENT_SLOT
+from virtual_weeks import MINUTE, RECOVERY_SECONDS, Weeks
 
 pytestmark = pytest.mark.anyio
 
@@ -12,6 +13,42 @@ LONGEST_WAIT_SECONDS = {
     "no scope": 6.5 * HOUR,
 }
 """From the end of the fault to the next look at it; else the longest pause between probes."""
+
+
+PROBES_AT = [minutes * MINUTE for minutes in (0, 15, 45, 105, 225, 465, 825, 1185, 1545)]
+"""Doubling from 15 minutes to six hours."""
+
+
+async def watch_calls(weeks, slot, seconds):
+    """When USPS saw calls for it, in seconds from the first broker on."""
+    begin, calls, seen = weeks.clock.true, [], 0
+    while weeks.clock.true < begin + seconds:
+        if weeks.usps.sent[slot] > seen:
+            calls.append(weeks.clock.true - begin)
+            seen = weeks.usps.sent[slot]
+        await anyio.sleep(15)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("fault", "slot"), [("credentials refused", BEARER_SLOT), ("payment refused", PAYMENT_SLOT)]
+)
+async def test_what_was_never_granted_is_probed_at_its_times_and_once_it_is_changed(
+    fault, slot, dice, tried
+):
+    """26 hours of refusals, the first of them at the first call ever; then a person acts."""
+    weeks = Weeks(dice)
+    weeks.usps.fault = fault
+    async with weeks:
+        calls = await watch_calls(weeks, slot, 26 * HOUR)
+        assert calls == pytest.approx(PROBES_AT, abs=20)
+        weeks.usps.fault = None
+        before = weeks.usps.sent[slot]
+        await weeks.put_right(fault)
+        await anyio.sleep(1)
+        assert weeks.usps.sent[slot] == before + 1
+        assert weeks.shop.left(slot)
+    tried("refusal that a person ends, virtual time", 1, weeks.checks + len(calls) + 3)
 
 
 @pytest.mark.parametrize("fault", [*BY_A_PERSON, "no scope"])

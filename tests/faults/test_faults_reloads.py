@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import anyio
 import pytest
 from torments import CALLS_PER_HOUR
 from virtual import HOUR, PAYMENT_SLOT
@@ -107,6 +108,28 @@ async def test_reloads_of_many_kinds_at_once_break_no_promise(run, dice, rounds,
             if dice.random() < 0.3:
                 await weeks.reboot(dice.uniform(10, 9 * HOUR))
     tried("reload to another configuration, virtual time", times, weeks.checks)
+
+
+async def test_an_answer_to_the_question_before_is_nobodys(dice, rounds, tried):
+    """It comes while the next question is out, or a third, or the first once more."""
+    times = rounds(4, 60)
+    async with Weeks(dice) as weeks:
+        await weeks.live(MINUTE, calm=True)
+        for _ in range(times):
+            await weeks.live(HOUR, calm=True, pause_seconds=900)
+            weeks.usps.fault = "slow"
+            async with anyio.create_task_group() as callers:
+                callers.start_soon(weeks.watched.order, weeks.shop, PAYMENT_SLOT)
+                for _ in range(dice.randint(1, 3)):
+                    await anyio.sleep(dice.uniform(0.5, 3))
+                    weeks.reload(other_roles(weeks.configured, dice))
+                for _ in range(30):
+                    await anyio.sleep(1)
+                    weeks.watched.look(weeks.shop, PAYMENT_SLOT)
+            weeks.usps.fault = None
+            await weeks.live(HOUR, calm=True)
+            assert weeks.shop.left(PAYMENT_SLOT)
+    tried("answer to a question that a reload replaced, virtual time", times, weeks.checks + times)
 
 
 async def test_a_budget_lowered_below_what_is_used_holds_at_once(dice, rounds, tried):
