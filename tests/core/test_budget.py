@@ -134,6 +134,15 @@ def test_first_attempts_have_a_quarter_of_the_hour_to_themselves(need):
     assert busy.ready_at(FIRST, 100.0) == 100.0
 
 
+@pytest.mark.parametrize("need", [RETRY, EXTRA])
+def test_first_attempts_have_no_more_than_a_quarter_to_themselves(need):
+    """The 23rd call of the hour may be of any kind."""
+    busy = HourWindow(30)
+    for at in range(22):
+        busy.charge(float(at), is_retry=True)
+    assert busy.ready_at(need, 100.0) == 100.0
+
+
 def test_retries_have_a_quarter_of_the_hour_to_themselves():
     """Where first attempts fill hour after hour, a retry need not wait for the last of them."""
     busy = window(*(float(at) for at in range(29)), limit=30)

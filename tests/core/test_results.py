@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from core_play import Playbook
-from core_words import BEARER, HOUR, LIFE, PAYMENT, START, failure
+from core_words import BEARER, HOUR, LIFE, PAYMENT, PAYMENT_2, START, failure
 
 from usps_token_broker.core.events import Failed, Granted
 from usps_token_broker.core.outcomes import FailureKind, Grant
@@ -247,6 +247,15 @@ def test_the_skew_of_the_date_header_is_shown(good):
     assert play.left() in {None, LIFE}
 
 
+def test_a_skew_that_was_shown_stays_where_an_answer_has_no_date():
+    """Not knowing is no news."""
+    play = Playbook()
+    play.start()
+    play.land(BEARER, Grant(Secret("secret-1"), LIFE, skew_seconds=-7.5))
+    play.fail(PAYMENT)
+    assert play.broker.snapshot(play.now).apps[0].skew_seconds == -7.5
+
+
 def _values(record, **changes):
     names = record.__dataclass_fields__
     return [changes.get(name, getattr(record, name)) for name in names]
@@ -270,6 +279,17 @@ def test_a_401_that_is_final_asks_for_no_other_bearer():
     play.grant(BEARER)
     play.fail(PAYMENT, FailureKind.BEARER_REFUSED)
     assert play.flights == {}
+
+
+def test_a_payment_grant_is_no_new_bearer_to_a_slot_that_waits_for_one():
+    """What it was refused with is still the bearer there is."""
+    play = Playbook(2)
+    play.start()
+    play.ask(PAYMENT, PAYMENT_2)
+    play.grant(BEARER)
+    play.fail(PAYMENT, FailureKind.BEARER_REFUSED)
+    play.grant(PAYMENT_2)
+    assert play.view(PAYMENT).phase is Phase.WAITING
 
 
 # -- proofs ---------------------------------------------------------------------------------------
