@@ -170,16 +170,39 @@ sys.exit(main(["run", "--config", sys.argv[1]]))
 """
 
 
-def test_an_event_loop_that_fails_ends_the_process(config, clean_environ):
-    """It does not hang with threads that wait for the loop: a supervisor is to start another."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOOP_FAILS, str(config)],
-        env=clean_environ,
+HANDLER_FAILS = """
+import os
+from usps_token_broker.cli import run
+run.END_SECONDS = 0.1
+end = os._exit
+def fail(_):
+    os._exit = end
+    raise SystemError("error return without exception set")  # as CPython says it without memory
+os._exit = fail
+"""
+
+
+def ended(program, config, environ):
+    return subprocess.run(
+        [sys.executable, "-c", program, str(config)],
+        env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_an_event_loop_that_fails_ends_the_process(config, clean_environ):
+    """It does not hang with threads that wait for the loop: a supervisor is to start another."""
+    done = ended(LOOP_FAILS, config, clean_environ)
     assert done.returncode == 70
     assert "the event loop failed, so the broker ends" in done.stderr
+
+
+def test_an_event_loop_that_fails_past_every_handler_ends_the_process(config, clean_environ):
+    """Nor when not even that can be said."""
+    done = ended(HANDLER_FAILS + LOOP_FAILS, config, clean_environ)
+    assert done.returncode == 70
+    assert "SystemError" in done.stderr

@@ -158,6 +158,7 @@ def _serve(
         _end_soon(code)
         return code
 
+    threading.Thread(target=_end_with_the_main_thread, name="end", daemon=True).start()
     try:
         return anyio.run(run)
     except BaseException:  # noqa: BLE001 - whatever it is, the process ends here
@@ -174,6 +175,17 @@ def _end_soon(code: int) -> None:
     end = threading.Timer(END_SECONDS, os._exit, [code])
     end.daemon = True
     end.start()
+
+
+def _end_with_the_main_thread() -> None:
+    """Without memory Python can leave the main thread past every handler, and wait for the others.
+
+    What this needs is made while there is memory.
+    """
+    patience = threading.Event()
+    threading.main_thread().join()
+    patience.wait(END_SECONDS)
+    os._exit(EX_SOFTWARE)
 
 
 def _raised_descriptor_limit() -> int:
