@@ -82,6 +82,28 @@ async def test_a_payment_is_fetched_with_the_bearer_and_its_own_roles():
     assert seen == []
 
 
+@pytest.mark.parametrize(
+    ("slot", "account"),
+    [
+        (SlotId("gone", "payment-eu"), ACCOUNT),
+        (SlotId("default", "payment-eu"), AccountId("apis-tem.usps.com", "the-id")),
+        (SlotId("default", "payment-eu"), AccountId("apis.usps.com", "another-id")),
+        (SlotId("default", "payment-gone"), ACCOUNT),
+    ],
+    ids=["app gone", "other host", "other client", "roles gone"],
+)
+async def test_what_a_reload_has_overtaken_is_asked_of_nobody(slot, account):
+    """A bearer must not reach another host because an app's name has moved; nothing is charged."""
+    upstream = Upstream()
+    fetching, _, _ = make(lambda: Secret("one"), upstream)
+    await fetching.load()
+    command = Fetch(slot, 1, Endpoint.PAYMENT_AUTHORIZATION, account, Secret("b"))
+    failure = await fetching.fetch(command)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.UNREACHED
+    assert upstream.asked == []
+
+
 async def test_a_secret_that_cannot_be_read_is_a_failure_that_costs_no_call():
     """Who reads it says why; a person must act, and the slot goes on trying."""
 

@@ -75,6 +75,14 @@ async def test_a_call_is_on_record_before_it_is_sent():
         assert seen == [1, 2]
 
 
+async def test_a_life_counts_from_sending_however_late_the_answer():
+    """USPS may have begun it as soon as it was asked."""
+    async with running() as shop:
+        shop.usps.latency_seconds = 7.5
+        assert await shop.ask(BEARER_SLOT) is None
+        assert shop.left() == pytest.approx(shop.usps.life_seconds - 7.5, abs=0.01)
+
+
 async def test_a_disk_that_hangs_costs_a_call_five_seconds_and_no_more():
     """The shop must have its tokens; the charge counts in memory."""
     async with running() as shop:

@@ -224,6 +224,14 @@ def test_a_caller_makes_its_slot_hurry():
     play.says("persist", "fetch payment-2", "publish payment-2")
 
 
+def test_a_caller_of_a_payment_makes_its_bearer_hurry():
+    """Two apps share a last call: it goes to the bearer that somebody waits for a payment with."""
+    play = Playbook(1, apps=(app_plan(calls_per_hour=1), app_plan("other", calls_per_hour=1)))
+    play.ask(SlotId("other", "payment"))
+    play.start()
+    assert set(play.flights) == {SlotId("other", "bearer")}
+
+
 def test_a_used_up_budget_is_said():
     """With when the next attempt is: here another app of the same client has used the hour up."""
     play = Playbook(0, apps=(app_plan(calls_per_hour=1), app_plan("other", calls_per_hour=1)))
