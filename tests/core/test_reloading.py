@@ -252,3 +252,13 @@ def test_a_configuration_may_become_empty_and_full_again():
     assert play.serving() is None
     play.reload(plans, apps)
     assert play.flights[BEARER].attempt == 2
+
+
+def test_a_reload_keeps_the_pace_of_first_calls():
+    """Nobody waits for them: they go on a second apart."""
+    play = Playbook(3)
+    play.start()
+    play.grant(BEARER)
+    assert set(play.flights) == {PAYMENT}
+    play.reload(play.slots)
+    assert set(play.flights) == {PAYMENT}

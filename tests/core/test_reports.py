@@ -72,6 +72,12 @@ def test_the_guard_shrinks_with_the_life(life, first):
     assert guard.until_at == 1000.0 + first
 
 
+def test_the_longest_the_guard_holds_shrinks_with_the_life_too():
+    """An hour of life: a quarter of an hour becomes an eighth of that."""
+    times = admitted(Guard(), 500.0, life=HOUR, every=0.5)
+    assert [b - a for a, b in pairwise(times)] == [7.5, 15, 30, 60, 112.5, 112.5, 112.5]
+
+
 def test_a_first_refusal_falls_on_the_bearer():
     """It is renewed first, whichever of the two is dead."""
     assert not Blame().falls_on_payment(7, 1, 1000.0)

@@ -142,6 +142,17 @@ def test_serials_go_on():
     assert play.serial() > first
 
 
+def test_serials_go_on_above_a_token_that_was_forgotten():
+    """Workers hold it still, and the clock was set back."""
+    play = ready(0)
+    first = play.serial()
+    play.step(-DAY)
+    play.forget(BEARER)
+    play.restart()
+    play.grant(BEARER)
+    assert play.serial() > first
+
+
 # -- whose record it is ---------------------------------------------------------------------------
 
 
@@ -344,6 +355,19 @@ def test_a_retry_after_outlives_the_process():
     play = waiting(retry_after=1800)
     play.restart(away=60)
     assert play.wakes_in() == 1740
+
+
+def test_a_retry_after_outlives_the_call_that_brought_it():
+    """The answer was slow: the call is an hour old, and the hour that USPS wants is not over."""
+    play = Playbook(0)
+    play.start()
+    play.wait(8)
+    play.fail(BEARER, retry_after=HOUR)
+    play.wait(HOUR - 5)
+    late = play.broker.state(play.now)
+    play.restart(change=lambda _: late)
+    assert play.flights == {}
+    assert play.wakes_in() == 5
 
 
 def test_a_retry_after_outlives_the_boot():
