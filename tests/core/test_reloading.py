@@ -262,3 +262,24 @@ def test_a_reload_keeps_the_pace_of_first_calls():
     assert set(play.flights) == {PAYMENT}
     play.reload(play.slots)
     assert set(play.flights) == {PAYMENT}
+
+
+def test_a_reload_moves_the_buffer_of_the_token_there_is():
+    """Workers are told at once until when to use it."""
+    play = ready()
+    play.reload(play.slots, [app_plan(buffer_seconds=3600.0)])
+    view = play.view()
+    assert view.expires_at - view.use_until == 3600
+
+
+def test_other_roles_of_a_token_in_use_are_asked_for_at_once():
+    """Who asked in the last day asked for the slot, whatever its roles were."""
+    play = Playbook()
+    bearer, payment = play.slots
+    play.start()
+    play.reload([bearer, replace(payment, keep_active=True)])
+    play.grant(BEARER)
+    play.ask(PAYMENT)
+    play.grant(PAYMENT)
+    play.reload([bearer, replace(payment, keep_active=True, basis="other roles")])
+    assert PAYMENT in play.flights

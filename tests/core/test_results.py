@@ -247,6 +247,14 @@ def test_the_skew_of_the_date_header_is_shown(good):
     assert play.left() in {None, LIFE}
 
 
+def test_a_skew_moves_no_renewal():
+    """Lives are spans."""
+    play = Playbook()
+    play.start()
+    play.land(BEARER, Grant(Secret("secret-1"), LIFE, skew_seconds=600.0))
+    assert play.view().renew_at - play.now.wall == LIFE - 5400
+
+
 def test_a_skew_that_was_shown_stays_where_an_answer_has_no_date():
     """Not knowing is no news."""
     play = Playbook()
