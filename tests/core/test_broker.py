@@ -336,6 +336,13 @@ def test_a_void_result_changes_nothing():
     play.says()
 
 
+def test_a_use_is_put_on_record():
+    """A restart must not let go of a token that is in use."""
+    play = ready()
+    play.use(PAYMENT)
+    play.says("persist")
+
+
 def test_a_caller_who_leaves_is_forgotten():
     """Nobody waits any more."""
     play = Playbook()

@@ -8,7 +8,7 @@ from core_words import BEARER, HOST, HOUR, LIFE, MINUTE, PAYMENT, START, app_pla
 from usps_token_broker.core.budget import BudgetKey
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.phases import Cause
-from usps_token_broker.core.planning import MAX_FLIGHTS, Held, Planner, endpoint_of
+from usps_token_broker.core.planning import MAX_FLIGHTS, Held, Planner, Start, endpoint_of
 from usps_token_broker.core.schedule import LifePolicy, renew_at
 from usps_token_broker.core.values import Endpoint, Now, Phase, Secret, SlotId, Token
 
@@ -228,6 +228,26 @@ def test_the_longest_due_goes_first():
     give_token(second, at=later(-60))
     give_token(a_planner.slots[BEARER], at=later(6 * HOUR))
     assert start_all(a_planner, later(7 * HOUR)) == ["payment-1"]
+
+
+def test_a_retry_whose_buffer_begins_first_goes_before_a_renewal():
+    """Having failed once puts a planned renewal behind nobody who has more time."""
+    a_planner = planner(2, with_tokens=("bearer",), calls_per_hour=1)
+    first, second = a_planner.siblings["default"]
+    give_token(first, at=later(0))
+    give_token(second, at=later(-60))
+    second.phase, second.retry_at = Phase.WAITING, later(7 * HOUR - 1).boot
+    give_token(a_planner.slots[BEARER], at=later(6 * HOUR))
+    assert start_all(a_planner, later(7 * HOUR)) == ["payment-1"]
+
+
+@pytest.mark.parametrize(("cause", "retries"), [(Cause.RETRY, 1), (Cause.DUE, 0)])
+def test_retries_and_no_others_count_against_the_share_of_retries(cause, retries):
+    """All of them count against the hour."""
+    a_planner = planner(with_tokens=("bearer",))
+    a_planner.charge(Start(START.boot, cause, a_planner.slots[BEARER], Held.NOTHING), START)
+    window = a_planner.window(BEARER)
+    assert (len(window.sent_at), len(window.retried_at)) == (1, retries)
 
 
 def test_no_more_than_eight_flights_leave_for_one_endpoint():
