@@ -274,6 +274,16 @@ def test_a_401_of_a_bearer_that_was_replaced_meanwhile_tries_the_new_one():
     assert BEARER not in play.flights
 
 
+def test_a_401_of_a_bearer_that_was_forgotten_meanwhile_waits_for_the_next():
+    """There is none to doubt."""
+    play = cold()
+    play.forget(BEARER)
+    play.fail(PAYMENT, FailureKind.BEARER_REFUSED)
+    assert set(play.flights) == {BEARER}
+    play.grant(BEARER)
+    assert set(play.flights) == {PAYMENT}
+
+
 def test_a_401_while_the_bearer_is_being_renewed_waits_for_that():
     """One renewal serves both."""
     play = cold()
