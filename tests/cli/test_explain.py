@@ -38,6 +38,18 @@ def test_a_code_is_explained(explain):
         assert part in text
 
 
+def test_a_code_is_known_in_capitals_too(explain):
+    """As somebody reads it out on the telephone."""
+    assert explain("NOT_READY").stdout.startswith(b"not_ready\n")
+
+
+def test_a_status_alone_is_asked_for_more(explain):
+    """Most errors of USPS are a 401: none of them is meant by it."""
+    done = explain("401")
+    assert done.returncode == 66
+    assert b"whole answer" in done.stderr
+
+
 def test_an_answer_is_taken_from_standard_input(explain):
     """As it comes out of curl."""
     done = explain(text=f"HTTP/1.1 401 Unauthorized\r\n\r\n{REFUSED}".encode())

@@ -84,7 +84,7 @@ def test_a_bearer_is_that_of_the_header(header, token):
 def test_refusals_are_taken_for_those_of_usps():
     """By the parser that reads USPS's own."""
     of_token = parse_error(stand_in.wrong_key(by_basic=False).body)
-    of_payment = parse_error(stand_in.wrong_bearer("why").body)
+    of_payment = parse_error(stand_in.wrong_bearer().body)
     assert (of_token.shape, of_token.code) == (Shape.OAUTH, "invalid_client")
     assert (of_payment.shape, of_payment.code) == (Shape.API, "401")
 

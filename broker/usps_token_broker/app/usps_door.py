@@ -250,10 +250,7 @@ class UspsDoor:
     def _wrong_bearer(self, visitor: Visitor) -> Reply:
         held_back = self._count_wrong("wrong_bearer", visitor)
         if held_back is None:
-            return stand_in.wrong_bearer(
-                "Missing or malformed access token, or one that this broker does not know (any "
-                "more): get one from POST /oauth2/v3/token of the same address."
-            )
+            return stand_in.wrong_bearer()
         return stand_in.api_error(
             429,
             "Too Many Requests",

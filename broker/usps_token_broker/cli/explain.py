@@ -34,6 +34,7 @@ next: what `do` says; usps-token-broker status"""
 
 _WIDTH: Final = 78
 _LABELS: Final = 9
+_STATUS_DIGITS: Final = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +72,7 @@ def _text(what: str | None) -> str | None:
     """What is to be explained; None when there is nothing of this name."""
     if what is None or what == "-":
         return sys.stdin.buffer.read(4 * MOST_CHARS).decode("utf-8", "replace")
-    if what in CATALOGUE:
+    if what.lower() in CATALOGUE:
         return what
     try:
         with Path(what).open("rb") as file:
@@ -81,6 +82,13 @@ def _text(what: str | None) -> str | None:
 
 
 def _complain(what: str) -> int:
+    if what.isdecimal() and len(what) == _STATUS_DIGITS:
+        print(  # noqa: T201
+            f"{what} is a status, which many errors share: feed it the whole answer, with status "
+            "and headers, as `curl -i` prints it",
+            file=sys.stderr,
+        )
+        return EX_NOINPUT
     near = difflib.get_close_matches(what, CATALOGUE, n=3)
     hint = f"did you mean {', '.join(near)}? " if near else ""
     print(  # noqa: T201

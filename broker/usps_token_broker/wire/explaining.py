@@ -6,11 +6,11 @@ from typing import Final
 
 from usps_token_broker import catalogue
 from usps_token_broker.catalogue import Row
-from usps_token_broker.wire import sent
+from usps_token_broker.wire import own_words, sent
 from usps_token_broker.wire.redaction import redact
 from usps_token_broker.wire.refusals import payment_failure, quote, token_failure
 from usps_token_broker.wire.transcripts import Transcript, read
-from usps_token_broker.wire.usps import parse_error
+from usps_token_broker.wire.usps import Shape, is_compressed, parse_error
 from usps_token_broker.wire.verdict_rules import VerdictCode, is_old_host
 from usps_token_broker.wire.verdicts import Answered, bare_host, judge
 
@@ -18,7 +18,16 @@ REPORT: Final = (
     "feed it the whole answer, with status and headers, as `curl -i` prints it; if it is still "
     "not recognised, send the bundle of `usps-token-broker doctor --bundle FILE` to the makers"
 )
+WITHOUT_FAIL: Final = (
+    "make the call once more with `curl -sv` and without `-f`, which keeps the answer back, and "
+    "feed that"
+)
+UNPACK: Final = "make the call once more with `curl --compressed`, and feed that"
 _MOST_SHOWN: Final = 80
+_UNREADABLE: Final = frozenset({Shape.GARBAGE, Shape.EMPTY})
+"""Of a body whose head says that it is compressed: libraries unpack it and leave the head."""
+_SAID_BY_BODY: Final = frozenset({400, 401, 403})
+"""Statuses that mean many things: only the body tells which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +46,18 @@ def explain(text: str, *, now: float, own_host: str = "", status: int | None = N
     `now` is Unix seconds; `own_host` the host of the app whose tokens were used; `status` counts
     where the text has none.
     """
-    row = catalogue.CATALOGUE.get(text.strip())
+    row = catalogue.CATALOGUE.get(text.strip().lower())
     if row is not None:
         return Explanation(row, row.cause, row.fix)
     call = read(text)
+    own = own_words.read(call, text)
+    if own is not None:
+        row = catalogue.row(own.code)
+        return Explanation(row, redact(own.detail) or row.cause, redact(own.fix) or row.fix)
+    if call.failure is not None and call.failure.code:
+        row = catalogue.row(call.failure.code)
+        detail = f"{row.cause}; curl says: {redact(call.failure.said)}"
+        return Explanation(row, detail, call.failure.fix or row.fix)
     if call.status is None and status is None:
         return _unknown(text)
     return of_call(call, status=call.status or status or 0, now=now, own_host=own_host)
@@ -65,6 +82,11 @@ def of_call(call: Transcript, *, status: int, now: float, own_host: str = "") ->
         reason = "old_host"
     if reason is None and call.sent is not None and status == HTTPStatus.UNAUTHORIZED:
         reason = sent.fault(call.sent, bare_host(call.host), now)
+    if reason is None and status in _SAID_BY_BODY:
+        if call.failure is not None and not call.body:
+            return _mute(status, "`curl -f` does not show why", WITHOUT_FAIL)
+        if is_compressed(call.headers) and parse_error(call.body).shape in _UNREADABLE:
+            return _mute(status, "its words are compressed, so that nobody can read them", UNPACK)
     if reason is None:
         recognised = verdict.code is not VerdictCode.NOT_RECOGNISED
         fix = verdict.fix if recognised else REPORT
@@ -74,7 +96,9 @@ def of_call(call: Transcript, *, status: int, now: float, own_host: str = "") ->
 
 
 def _by_endpoint(call: Transcript, status: int) -> str | None:
-    """The row of a refusal of a token endpoint, whoever asked there."""
+    """The row of a refusal of a proxy, or of a token endpoint, whoever asked there."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return "proxy_refused"
     if status < HTTPStatus.BAD_REQUEST:
         return None
     error = parse_error(call.body)
@@ -84,6 +108,11 @@ def _by_endpoint(call: Transcript, status: int) -> str | None:
     if "/payment-authorization" in call.path:
         return payment_failure(status, call.headers, body).reason
     return None
+
+
+def _mute(status: int, why: str, fix: str) -> Explanation:
+    said = f"USPS answered {status}, and {why}"
+    return Explanation(catalogue.row(VerdictCode.NOT_RECOGNISED.value), said, fix, recognised=False)
 
 
 def _unknown(text: str) -> Explanation:

@@ -23,7 +23,12 @@ TOKEN_PATH: Final = "/oauth2/v3/token"  # noqa: S105 - a path
 PAYMENT_PATH: Final = "/payments/v3/payment-authorization"
 _PAYMENT_VERSION: Final = "/payments/v3"
 _ERROR_URI: Final = "https://datatracker.ietf.org/doc/html/rfc6749#section-5.2"
-_REALM: Final = 'realm="usps-token-broker"'
+REALM: Final = 'realm="usps-token-broker"'
+"""Of both 401s: by it they are told from USPS's own."""
+OWN_NAME: Final = "the usps-token-broker of this host"
+_UNKNOWN: Final = "one that this broker does not know"
+OWN_WORDS: Final = (OWN_NAME, _UNKNOWN)
+"""One of them stands in the body of both, since many a program logs no headers."""
 _MOST_FIELDS: Final = 64
 
 
@@ -176,9 +181,9 @@ def wrong_key(*, by_basic: bool) -> Reply:
     return oauth_error(
         401,
         "invalid_client",
-        "Client authentication failed. This is the usps-token-broker of this host and not USPS: "
+        f"Client authentication failed. This is {OWN_NAME} and not USPS: "
         "it takes the keys that `usps-token-broker key list` shows, each with its secret",
-        {"WWW-Authenticate": f"{scheme} {_REALM}"},
+        {"WWW-Authenticate": f"{scheme} {REALM}"},
     )
 
 
@@ -192,9 +197,13 @@ def api_error(
     return json_reply(status, body, headers)
 
 
-def wrong_bearer(detail: str) -> Reply:
+def wrong_bearer() -> Reply:
     """401 of the payment call."""
-    return api_error(401, "invalid_token", detail, {"WWW-Authenticate": f"Bearer {_REALM}"})
+    detail = (
+        f"Missing or malformed access token, or {_UNKNOWN} (any more): get one from POST "
+        f"{TOKEN_PATH} of the same address."
+    )
+    return api_error(401, "invalid_token", detail, {"WWW-Authenticate": f"Bearer {REALM}"})
 
 
 def retry_after(seconds: float | None, otherwise: int = 60) -> Mapping[str, str]:

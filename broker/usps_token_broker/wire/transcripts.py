@@ -1,7 +1,8 @@
 """What a person pastes of a call that failed, read as far as it can be: never an error.
 
-Taken are the output of `curl -i` and `curl -v`, a report as in `POST /v1/answers`, the bare body
-of an answer, and the messages of Python's HTTP libraries.
+Taken are the output of `curl -i` and `curl -v`, what curl says of a call that got no answer, a
+report as in `POST /v1/answers`, the bare body of an answer, and the messages of Python's HTTP
+libraries.
 """
 
 import re
@@ -11,14 +12,21 @@ from typing import Final
 
 import msgspec
 
+from usps_token_broker.wire.curl_failures import Failure, read_failure
 from usps_token_broker.wire.usps import Shape, UspsError, parse_error
 
 MOST_CHARS: Final = 64 * 1024
 """Of a longer text the rest is not looked at."""
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
+_PROGRESS: Final = re.compile(
+    r"^ {1,4}% Total {1,9}%[^\n]{0,200}\n {9,60}Dload[^\n]{0,200}\n|\r[ \d.kMGTP:-]{60,100}\n?",
+    re.MULTILINE,
+)
+"""curl's meter, which it shows when its output goes into a pipe: before and amidst the answer."""
 _STATUS_LINE: Final = re.compile(r"^HTTP/\d(?:\.\d)? (\d{3})(?: [^\n]*)?$", re.MULTILINE)
-_REQUEST_LINE: Final = re.compile(r"^> [A-Z]{3,10} (\S{1,2048}) HTTP/", re.MULTILINE)
+_REQUEST_LINE: Final = re.compile(r"^> ([A-Z]{3,10}) (\S{1,2048}) HTTP/", re.MULTILINE)
+_TUNNEL: Final = re.compile(r"HTTP/\d(?:\.\d)? 200 connection established", re.IGNORECASE)
 _SENT: Final = re.compile(r"^> ([\w-]{1,64}): ?([^\n]*)$", re.MULTILINE)
 _GOT: Final = re.compile(r"^< ([\w-]{1,64}): ?([^\n]*)$", re.MULTILINE)
 _GOT_STATUS: Final = re.compile(r"^< HTTP/\d(?:\.\d)? (\d{3})", re.MULTILINE)
@@ -54,6 +62,8 @@ class Transcript:
     host: str = ""
     sent: Mapping[str, str] | None = None
     """The headers of the request by lower-case name; None where it is not told."""
+    failure: Failure | None = None
+    """Why there is no answer of USPS, where curl says so."""
 
     def __repr__(self) -> str:
         return f"<Transcript of a {self.status}>"
@@ -62,11 +72,25 @@ class Transcript:
 def read(text: str) -> Transcript:
     """The call that this text tells of."""
     text = _COLOUR.sub("", text[:MOST_CHARS]).replace("\r\n", "\n").lstrip("\ufeff")
+    text = _PROGRESS.sub("", text)
+    call, failure = _of_curl(text), read_failure(text)
+    is_answered = call is not None and call.status is not None
+    if failure is not None and (not is_answered or failure.is_of_proxy):
+        path, host = _place(text)
+        return Transcript(failure.status, path=path, host=host, failure=failure)
+    return _of_words(text) if call is None else call
+
+
+def _of_curl(text: str) -> Transcript | None:
+    """What `curl -i` and `curl -v` print; without a status where no answer of USPS came."""
     if _GOT_STATUS.search(text):
         return _verbose(text)
     first = _STATUS_LINE.search(text)
-    if first is not None:
-        return _plain(text[: first.start()], text[first.start() :])
+    return None if first is None else _plain(text[: first.start()], text[first.start() :])
+
+
+def _of_words(text: str) -> Transcript:
+    """A body, a report or the message of a library."""
     if text.lstrip().startswith("{"):
         return _of_json(text.strip())
     for message in _MESSAGES:
@@ -78,24 +102,29 @@ def read(text: str) -> Transcript:
 
 
 def _verbose(text: str) -> Transcript:
-    """`curl -v`. Of several answers the last counts, and so does the request before it."""
+    """`curl -v`. Of several answers the last counts, and so does the request before it.
+
+    What a proxy says to CONNECT is no answer of USPS, and neither is `100 Continue`.
+    """
     *_, status = _GOT_STATUS.finditer(text)
-    requests = list(_REQUEST_LINE.finditer(text))
-    began = next((r.start() for r in reversed(requests) if r.start() < status.start()), 0)
+    requests = [r for r in _REQUEST_LINE.finditer(text) if r.start() < status.start()]
+    request = requests[-1] if requests else None
+    if status[1].startswith("1") or (request is not None and request[1] == "CONNECT"):
+        return Transcript(None)
+    began = request.start() if request else 0
     sent = {name.lower(): value for name, value in _SENT.findall(text, began, status.start())}
     got = dict(_GOT.findall(text, status.start()))
     body = _NOT_BODY.sub("", text[status.start() :]).strip()
     if _STATUS_LINE.match(body):  # with -i beside it, the head is there once more
         body = _plain("", body).body
-    path = next((r[1] for r in reversed(requests) if r.start() < status.start()), "")
     _, told = _place(text[: status.start()])
     return Transcript(
         status=int(status[1]),
         headers=_few(got),
         body=body,
-        path=path,
+        path=request[2] if request else "",
         host=sent.get("host", "").strip() or told,
-        sent=_few(sent),
+        sent=_few(sent) if request else None,
     )
 
 
@@ -108,9 +137,10 @@ def _plain(before: str, text: str) -> Transcript:
     found = (_HEADER.fullmatch(line) for line in lines[1:])
     headers = {match[1]: match[2] for match in found if match is not None}
     status = _STATUS_LINE.match(lines[0])
+    is_answer = status is not None and status[1] >= "200" and not _TUNNEL.match(lines[0])
     path, host = _place(before)
     return Transcript(
-        status=int(status[1]) if status else None,
+        status=int(status[1]) if status and is_answer else None,
         headers=_few(headers),
         body=body.strip(),
         path=path,

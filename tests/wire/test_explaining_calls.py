@@ -1,0 +1,145 @@
+"""Calls that USPS never answered, or not in words: what is printed of them, and its row."""
+
+import gzip
+from typing import Any
+
+import pytest
+
+from usps_token_broker.wire import stand_in
+from usps_token_broker.wire.explaining import UNPACK, WITHOUT_FAIL, Explanation, explain
+
+SCOPE = '{"error": {"code": "401", "message": "Insufficient OAuth scope."}}'
+ANSWER = f"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n\r\n{SCOPE}"
+TUNNEL = "> CONNECT apis.usps.com:443 HTTP/1.1\n> Host: apis.usps.com:443\n>\n"
+METER = (
+    "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
+    "                                 Dload  Upload   Total   Spent    Left  Speed\n"
+    "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
+)
+METER_END = "\r100   408  100   408    0     0   187k      0 --:--:-- --:--:-- --:--:--  199k\n"
+
+
+def told(text: str, **more: Any) -> Explanation:
+    """The explanation of this text."""
+    return explain(text, now=1_790_000_000.0, **more)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("curl: (6) Could not resolve host: apis.usps.com", "dns_failed"),
+        ("curl: (7) Failed to connect to apis.usps.com port 443: Refused", "not_connected"),
+        ("curl: (28) Connection timed out after 3001 milliseconds", "not_connected"),
+        ("curl: (28) Operation timed out after 3001 milliseconds", "call_timed_out"),
+        ("curl: (35) OpenSSL/3.0.15: error:0A00010B:SSL routines", "tls_failed"),
+        ("curl: (52) Empty reply from server", "answer_broken"),
+        ("curl: (60) SSL certificate problem: self-signed certificate", "certificate_refused"),
+        ("curl: (60) SSL certificate problem: certificate has expired", "certificate_out_of_time"),
+        ("curl: (77) error setting certificate file: /x", "ca_file_unusable"),
+        ("curl: (56) Received HTTP code 407 from proxy after CONNECT", "proxy_refused"),
+    ],
+)
+def test_what_curl_says_of_a_call_without_an_answer_has_its_row(text: str, code: str) -> None:
+    """At 3 a.m. it is more often the network than the token."""
+    found = told(f"$ curl https://apis.usps.com/x\n{text}\n")
+    assert found.row.code == code
+    assert text.partition(") ")[2] in found.detail
+
+
+def test_nothing_for_the_caller_is_left_to_the_broker() -> None:
+    """The row of a timeout says that the broker asks again: the call was another's."""
+    assert told("curl: (28) Operation timed out after 3 ms").fix.startswith("call once more")
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required"])
+def test_the_no_of_a_proxy_is_not_taken_for_that_of_usps(status: str) -> None:
+    """It answers CONNECT, before USPS is reached."""
+    said = f"curl: (56) CONNECT tunnel failed, response {status[:3]}"
+    assert told(f"{TUNNEL}< HTTP/1.1 {status}\n<\n{said}").row.code == "proxy_refused"
+    assert told(f"HTTP/1.1 {status}\r\n\r\n{said}").row.code == "proxy_refused"
+
+
+@pytest.mark.parametrize("before", [f"{TUNNEL}< ", ""])
+def test_a_tunnel_that_stands_is_no_answer(before: str) -> None:
+    """What comes to nothing after it is told by curl."""
+    text = f"{before}HTTP/1.1 200 Connection established\r\n\r\ncurl: (35) TLS connect error"
+    assert told(text).row.code == "tls_failed"
+    assert not told(text.partition("curl")[0]).recognised
+
+
+def test_an_interim_answer_alone_is_none() -> None:
+    """`100 Continue`, and then the connection ended."""
+    assert not told("HTTP/1.1 100 Continue\r\n\r\n").recognised
+
+
+def test_the_meter_of_curl_does_not_hide_the_answer() -> None:
+    """curl without -s shows it as soon as its output goes into a pipe."""
+    assert told(METER + METER_END + ANSWER).row.code == "scope_missing"
+    verbose = f"> GET /a HTTP/1.1\n> Host: h\n>\n< HTTP/1.1 401 Unauthorized\n<\n{METER_END}{SCOPE}"
+    assert told(f"{METER}* Trying\n{verbose}").row.code == "authorization_missing"
+    assert "Insufficient OAuth scope" in told(f"{METER}* Trying\n{verbose}").detail
+
+
+def test_without_a_request_nothing_is_said_of_its_headers() -> None:
+    """`grep '^<'` leaves none of it: that is no call without Authorization."""
+    text = f"< HTTP/1.1 401 Unauthorized\n<\n{SCOPE}"
+    assert told(text).row.code == "scope_missing"
+
+
+def test_compressed_words_are_not_taken_for_silence() -> None:
+    """`--compressed` shows them; else a scope that is missing would look like a dead token."""
+    body = gzip.compress(SCOPE.encode()).decode("utf-8", "replace")
+    found = told(f"HTTP/2 401 \r\ncontent-encoding: gzip\r\n\r\n{body}")
+    assert (found.recognised, found.fix) == (False, UNPACK)
+
+
+def test_words_that_a_library_has_unpacked_are_read() -> None:
+    """It leaves the header in place."""
+    text = f"HTTP/2 401 \r\ncontent-encoding: gzip\r\n\r\n{SCOPE}"
+    assert told(text).row.code == "scope_missing"
+
+
+def test_a_status_without_its_answer_says_too_little() -> None:
+    """`curl -f`, as recipes have it: the reason is what it kept back."""
+    found = told("curl: (22) The requested URL returned error: 401")
+    assert (found.recognised, found.fix) == (False, WITHOUT_FAIL)
+    assert told("curl: (22) The requested URL returned error: 429").row.code == "rate_limited"
+
+
+@pytest.mark.parametrize("by_basic", [True, False])
+def test_a_local_key_that_is_none_is_not_taken_for_usps_no(*, by_basic: bool) -> None:
+    """The same shape and another door: `credentials_refused` would send people to USPS's portal."""
+    reply = stand_in.wrong_key(by_basic=by_basic)
+    head = f"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic {stand_in.REALM}\r\n\r\n"
+    assert told(reply.body.decode()).row.code == "local_key_wrong"
+    assert told(head).row.code == "local_key_wrong"
+
+
+def test_a_bearer_of_another_door_is_not_taken_for_a_dead_token() -> None:
+    """Many a program logs the body alone."""
+    assert told(stand_in.wrong_bearer().body.decode()).row.code == "local_key_wrong"
+
+
+def test_a_refusal_of_the_broker_is_told_in_its_own_words() -> None:
+    """It is a 503 as USPS may have one, but not of USPS."""
+    body = (
+        '{"type":"about:blank","title":"x","status":502,"code":"credentials_refused",'
+        '"reason":"not_approved","detail":"it said so","fix":"do so"}'
+    )
+    for text in (body, f"HTTP/1.1 502 Bad Gateway\r\n\r\n{body}"):
+        assert told(text).detail == "it said so"
+        assert told(text).fix == "do so"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("usps-token: not now [not_ready]\n  try again in 3 s", "not_ready"),
+        ("usps-token: refused [payment_refused: 160228]", "160228"),
+        ("[not_running]", "not_running"),
+        ("INFO [main] nothing", "not_recognised"),
+    ],
+)
+def test_a_message_of_a_client_is_known_by_what_stands_in_brackets(text: str, code: str) -> None:
+    """It is what `explain` tells people to look up."""
+    assert told(text).row.code == code
