@@ -50,6 +50,13 @@ def test_a_status_alone_is_asked_for_more(explain):
     assert b"whole answer" in done.stderr
 
 
+def test_a_long_word_stays_whole(explain):
+    """As `usps-token explain` has it: an address in two pieces cannot be copied."""
+    word = "https://apis.usps.com/a/" + "b/" * 30
+    done = explain(text=f"HTTP/1.1 400 Bad\n\n{json.dumps({'error': {'message': word}})}".encode())
+    assert word in done.stdout.decode()
+
+
 def test_an_answer_is_taken_from_standard_input(explain):
     """As it comes out of curl."""
     done = explain(text=f"HTTP/1.1 401 Unauthorized\r\n\r\n{REFUSED}".encode())

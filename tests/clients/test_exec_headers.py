@@ -147,6 +147,22 @@ def test_a_file_goes_when_cmd_has_ended(start, number):
     until(lambda: not Path(path).exists())
 
 
+def test_a_file_goes_when_the_whole_group_of_cmd_is_killed(program, environment, tmp_path):
+    """As by `timeout -s KILL`: what is left behind is in no group of CMD's."""
+    process = subprocess.Popen(
+        [*command(program), "exec", "--file", "--", *SHOW_AND_WAIT],
+        env={"PATH": os.environ["PATH"], **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with process:
+        assert Path(process.stdout.readline().decode().strip()).exists()
+        os.killpg(process.pid, signal.SIGKILL)
+    until(lambda: not list(tmp_path.glob("usps-token-headers-*")))
+
+
 def test_a_file_stays_for_as_long_as_cmd_runs(start):
     """Whatever is left behind looks more than once."""
     looks = 'i=0; while [ $i -lt 25 ]; do sleep 0.1; i=$((i+1)); done; cat "$USPS_TOKEN_HEADERS"'

@@ -120,6 +120,8 @@ def _labelled(label: str, text: str) -> list[str]:
         initial_indent=f"  {label:<{_LABELS - 2}}",
         subsequent_indent=" " * _LABELS,
         break_on_hyphens=False,
+        # An address or a path in two pieces cannot be copied.
+        break_long_words=False,
     )
 
 
