@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
-from processes import Process
+from processes import Process, until
 
 
 def processes_of_folder(folder):
@@ -48,3 +49,29 @@ def test_ctrl_c_ends_the_demo_and_all_its_processes():
         assert "Traceback" not in demo.errors()
     assert processes_of_folder(folder) == []
     assert not Path(os.fsdecode(folder)).exists()
+
+
+def test_a_killed_demo_leaves_no_process_behind():
+    """SIGKILL leaves it no time to end them, so the kernel and a closed pipe do."""
+    with Process("usps_token_broker", "demo", "--workers", "3", "--plain") as demo:
+        lines = [demo.first_line()]
+        while b"worker calls" not in lines[-1]:
+            lines.append(demo.first_line())
+        started = Path(f"/proc/{demo.process.pid}/task/{demo.process.pid}/children").read_text()
+        folder = next(line for line in lines if b"starting the broker on" in line)
+        folder = folder.split(b" on ")[1].strip().removesuffix(b"/broker.sock")
+        demo.kill(signal.SIGKILL)
+    try:
+        until(lambda: not any(map(is_running, started.split())))
+        assert len(started.split()) == 3
+        assert processes_of_folder(folder) == []
+    finally:
+        shutil.rmtree(folder)
+
+
+def is_running(pid):
+    """Whether this process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -124,7 +124,7 @@ class Stage:
         environ = {k: v for k, v in os.environ.items() if not k.startswith("USPS_")}
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "usps_token_broker", *command],
+                [sys.executable, "-m", f"{__package__}.tied", str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
