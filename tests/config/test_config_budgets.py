@@ -46,6 +46,19 @@ def test_enough_is_not_remarked_upon(folder):
     assert folder.load(app_with(slots(144))).warnings == ()
 
 
+@pytest.mark.parametrize("seconds", ["0", "599.5"])
+def test_a_lead_without_a_second_attempt_is_remarked_upon(folder, seconds):
+    """One failed call, and tokens come late: the first thing that the broker is there against."""
+    assert f"lead_seconds = {seconds} leaves no time" in warning(
+        folder, app_with(f"lead_seconds = {seconds}")
+    )
+
+
+def test_a_lead_with_a_second_attempt_is_not(folder):
+    """The longest pause between two."""
+    assert folder.load(app_with("lead_seconds = 600")).warnings == ()
+
+
 def test_one_more_gets_the_line_to_write(folder):
     """A limit that USPS grants to everybody, in round numbers."""
     assert warning(folder, app_with(slots(145))) == (

@@ -1,11 +1,11 @@
-"""Whether `calls_per_hour` is enough for an app's tokens, and what to write where it is not."""
+"""Whether `calls_per_hour` and `lead_seconds` are enough for an app's tokens, and what to write."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from usps_token_broker.config.settings import AppSettings
 from usps_token_broker.core.demand import Demand, Fit, carried, demand
-from usps_token_broker.core.schedule import LifePolicy
+from usps_token_broker.core.schedule import BACKOFF_CEILING_SECONDS, LifePolicy
 from usps_token_broker.core.values import Endpoint
 
 USPS_GRANTS: Final = 60
@@ -28,7 +28,14 @@ def demands(app: AppSettings) -> Iterator[tuple[Endpoint, Demand]]:
 
 
 def remarks(app: AppSettings) -> Iterator[str]:
-    """A warning for each endpoint whose budget is too small, with the line to write."""
+    """A warning for each that is too small, with the line to write."""
+    if app.lead_seconds < BACKOFF_CEILING_SECONDS:
+        yield (
+            f"app {app.name}: lead_seconds = {app.lead_seconds:g} leaves no time for a second "
+            "attempt: when one call to USPS fails, workers get tokens that are in their last part "
+            "(`buffer_seconds`); write lead_seconds = 3600, as without this line, or at least "
+            f"{BACKOFF_CEILING_SECONDS:g}, the longest pause between two attempts"
+        )
     for endpoint, wanted in demands(app):
         if wanted.fit is not Fit.ENOUGH:
             yield f"app {app.name}: {_what(endpoint, wanted)}; {_fix(wanted)}"
