@@ -57,6 +57,22 @@ def test_no_path_is_broken_in_the_help(command, name):
         assert not re.search(r"[\w/]-$", line), line
 
 
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_prose_of_the_help_fits_the_terminal(clean_environ, name, columns):
+    """Only what is there to be copied, or stands in columns, may be longer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "usps_token_broker", name, "--help"],
+        env={**clean_environ, "COLUMNS": str(columns)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    prose = [line for line in done.stdout.splitlines() if line[:1].isalpha() and "  " not in line]
+    assert max(map(len, prose)) <= min(columns, 100)
+    assert any(line.startswith("next: ") for line in prose)
+
+
 def test_version_begins_with_our_own(command):
     """The first line is for programs; the others have what a report of trouble needs."""
     done = command("--version")

@@ -11,7 +11,7 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NoReturn
 
 EX_USAGE: Final = 64
@@ -20,6 +20,12 @@ EX_SIGINT: Final = 130
 EX_SIGPIPE: Final = 141
 """What a shell says of a command that a closed pipe ended."""
 
+_WIDEST: Final = 98
+"""Columns of prose, however wide the terminal is."""
+_BROKEN: Final = 80
+"""A line of prose that is longer goes on in the next."""
+_LABELS: Final = ("Exit code", "next: ")
+"""What begins a line of its own."""
 _STDOUT: Final = 1
 _STDERR: Final = 2
 _UNWRITABLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -65,12 +71,44 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Format(argparse.RawDescriptionHelpFormatter):
-    """Keeps paths and names whole: they have hyphens, and are there to be copied."""
+    """Fits prose to the terminal; keeps paths and names whole, which are there to be copied."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        import textwrap  # noqa: PLC0415 - help alone needs it, as in argparse
+        return _wrapped(" ".join(text.split()), width)
 
-        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = [
+            line
+            for prose in _joined(text)
+            for line in (_wrapped(prose, min(width, _WIDEST)) if _is_prose(prose) else [prose])
+        ]
+        return "\n".join(indent + line for line in lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap  # noqa: PLC0415 - help alone needs it, as in argparse
+
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+def _joined(text: str) -> Iterator[str]:
+    """Lines as they are meant: what was broken only because a source has 100 columns is joined."""
+    meant = last = ""
+    for number, line in enumerate(text.rstrip().split("\n")):
+        goes_on = len(last) > _BROKEN and _is_prose(last) and _is_prose(line)
+        if goes_on and not line.startswith(_LABELS):
+            meant = f"{meant} {line}"
+        else:
+            if number:
+                yield meant
+            meant = line
+        last = line
+    yield meant
+
+
+def _is_prose(line: str) -> bool:
+    """Not an example, nor a row of columns, nor nothing."""
+    return bool(line) and not line.startswith(" ") and "  " not in line and "\t" not in line
 
 
 class _Version(argparse.Action):
