@@ -218,6 +218,14 @@ def test_the_first_process_of_a_container_is_refused_a_file(program, environment
     assert list(Path(environment["XDG_RUNTIME_DIR"]).iterdir()) == []
 
 
+def test_a_closed_stderr_brings_no_words_into_the_output_of_cmd(program, environment):
+    """It is for CMD alone; without stderr nobody wants to be told."""
+    argv = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command(program), "exec", "--", "echo", "mine"]
+    env = {"PATH": os.environ["PATH"], **environment}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "mine\n")
+
+
 def test_without_a_place_in_memory_nothing_is_run(program, environment):
     """73, and what to do; never a file somewhere else."""
     unshare = [

@@ -49,5 +49,6 @@ def say(*lines: str) -> None:
     """Tell the person at the terminal; empty lines are left out."""
     first, *more = [line for line in lines if line]
     text = "\n  ".join([f"usps-token: {first}", *more])
-    # A closed stderr is None, which print takes for nobody listening.
-    print(text, file=sys.stderr)  # noqa: T201
+    # A closed stderr is None, which print takes for stdout: that is for tokens, or for CMD.
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)  # noqa: T201
