@@ -120,3 +120,13 @@ def test_no_token_is_kept():
 def test_numbers_in_paths_are_not_kept(path, shown):
     """They name parcels and accounts."""
     assert without_ids(path) == shown
+
+
+@pytest.mark.anyio
+async def test_an_answer_without_its_words_is_not_kept():
+    """`curl -f` hides them, and so does gzip: nobody could name what it was."""
+    async with open_interface(app()) as broker:
+        text = b"curl: (22) The requested URL returned error: 401"
+        assert not (await explained(broker, text))["recognised"]
+        answer = await broker.ask("GET", "/v1/unrecognised", {}, b"", admin=True)
+        assert answer.json["answers"] == []

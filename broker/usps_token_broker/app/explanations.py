@@ -10,7 +10,7 @@ from usps_token_broker.app.shelf import AppInfo
 from usps_token_broker.app.unrecognised import Unrecognised
 from usps_token_broker.wire import transcripts
 from usps_token_broker.wire.encoding import to_json
-from usps_token_broker.wire.explaining import explain
+from usps_token_broker.wire.explaining import REPORT, explain
 from usps_token_broker.wire.explanations import (
     CatalogueMessage,
     RowMessage,
@@ -42,7 +42,8 @@ class Explanations:
         now = self._clock().wall
         told = transcripts.read(text)
         found = explain(text, now=now, own_host=self._own_host(call, told.host))
-        if not found.recognised and told.status is not None:
+        # One whose words are only missing is nothing that the makers could name.
+        if found.fix == REPORT and told.status is not None:
             self._unknown.note(told.status, told.path, told.body, now)
         return json_reply(200, to_json(explanation_message(found)))
 
