@@ -24,6 +24,10 @@ BENCHES = {
     "import": client_import.main,
 }
 
+unknown = [name for name in sys.argv[1:] if name not in BENCHES]
+if unknown:
+    print(f"no bench is named {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
+    raise SystemExit(64)
 for name in sys.argv[1:] or BENCHES:
     print(f"\n## {name}")
     BENCHES[name]()

@@ -57,15 +57,6 @@ ROWS: Final = (
         Who.HOST,
     ),
     _refusal(
-        "local_key_wrong",
-        '401 of the broker\'s own address ([http] tokens), with realm="usps-token-broker"',
-        "what the program sent as client id and secret is no local key, or its bearer is none that "
-        "this broker gave out",
-        "give the program the id and the secret of a key (`usps-token-broker key list`, or "
-        "`key add NAME` for a new one), and let it ask for a token again",
-        Who.HOST,
-    ),
-    _refusal(
         "not_found",
         "404",
         "nothing is served at this path, or the thing it names is not there",
