@@ -8,7 +8,7 @@ import pytest
 from usps_token_broker.catalogue import CATALOGUE, GROUPS, Row
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.wire.verdict_rules import VerdictCode
-from usps_token_client import _errors
+from usps_token_client import _errors, _exits
 
 ROWS = [pytest.param(row, id=row.code) for row in CATALOGUE.values()]
 CODE = re.compile(r"[a-z]+(_[a-z]+)*|\d{6}")
@@ -47,6 +47,26 @@ def test_every_code_of_the_interface_has_a_row(code: str) -> None:
 def test_every_code_of_the_client_has_a_row(code: str) -> None:
     """The client has no table of its own."""
     assert code in CATALOGUE
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        *(
+            (code, _errors.ProtocolMismatch)
+            for code in ("not_a_broker", "bad_answer", "cut_answer")
+        ),
+        ("not_installed", _errors.BrokerNotInstalled),
+        ("not_running", _errors.BrokerNotRunning),
+        ("no_permission", _errors.NoPermission),
+        ("unreachable", _errors.BrokerUnreachable),
+        ("busy", _errors.BrokerUnreachable),
+        ("timed_out", _errors.BrokerTimeout),
+    ],
+)
+def test_a_row_of_the_client_says_its_exit_code(code: str, kind: type[_errors.BrokerError]) -> None:
+    """The one with which `usps-token` ends; a script goes by it."""
+    assert f"exit code {_exits.of(kind('x', code=code))}" in CATALOGUE[code].symptom
 
 
 def test_the_readme_has_the_table() -> None:

@@ -74,7 +74,7 @@ ROWS: Final = (
     ),
     Row(
         "cut_answer",
-        "exit code 75: the answer was cut off",
+        "exit code 76, or ProtocolMismatch: the answer was cut off",
         "the broker was killed while it answered",
         "ask again; `journalctl -u usps-token-broker` says why it ended",
         Who.NOBODY,
