@@ -62,7 +62,11 @@ async def test_what_was_refused_heals_though_nobody_acts(fault, dice, rounds, tr
             await weeks.live(dice.choice([HOUR, 9 * HOUR, 30 * HOUR]), kills=0.02)
             weeks.usps.fault = None
             waits = LONGEST_WAIT_SECONDS.get(fault, 6 * HOUR)
+            kills = weeks.kills
             await weeks.live(waits, calm=True, kills=0.01, pause_seconds=900)
+            if weeks.kills > kills:
+                # An attempt cut short puts the next one off, as one that USPS refused does.
+                await weeks.live(waits, calm=True, pause_seconds=900)
             await weeks.live(RECOVERY_SECONDS, calm=True)
             for slot in weeks.slots:
                 assert weeks.shop.left(slot), f"not well again: {weeks.view(slot)}"
