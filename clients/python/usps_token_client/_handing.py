@@ -100,6 +100,10 @@ def _leave_behind(path: str) -> None:
             os.waitpid(child, 0)
         return
     try:
+        # Before CMD begins, which is when this one has ended: CMD's group may be killed at once.
+        os.setsid()
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
         if os.fork() == 0:
             _watch(watched, born, path)
     finally:
@@ -107,9 +111,6 @@ def _leave_behind(path: str) -> None:
 
 
 def _watch(watched: int, born: bytes | None, path: str) -> None:
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    os.setsid()
     # A pipe that stays open here would keep its reader waiting.
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - pathlib costs 10 ms
         with contextlib.suppress(OSError):
