@@ -195,7 +195,7 @@ def refused(attempts):
 
 def test_an_order_that_the_budget_holds_back_is_not_told_an_old_refusal():
     """USPS was not asked: what stands in the way is the budget, and the attempt comes later."""
-    play = refused(2)
+    play = refused(4)
     play.order()
     told = play.denial()
     assert told.code is Code.BUDGET_EXHAUSTED
@@ -208,7 +208,7 @@ def test_an_order_that_the_budget_holds_back_is_not_told_an_old_refusal():
 
 def test_a_caller_is_told_the_refusal_that_an_order_does_not_change():
     """Nobody has asked USPS again yet."""
-    play = refused(2)
+    play = refused(4)
     play.order()
     play.ask(BEARER, wait=0)
     assert play.denial().code is Code.CREDENTIALS_REFUSED
@@ -216,13 +216,13 @@ def test_a_caller_is_told_the_refusal_that_an_order_does_not_change():
 
 def test_an_order_waits_for_the_budget_as_long_as_it_was_told_to():
     """The probe that it ordered begins in time."""
-    play = refused(2)
+    play = refused(4)
     play.wait(590)
     play.order(wait=20)
     play.says()
     play.sleep()
     play.grant(BEARER)
-    play.said("settle 2 renewed")
+    play.said("settle 4 renewed")
 
 
 def test_an_order_at_a_halted_slot_that_takes_too_long_is_told_that_it_is_under_way():
