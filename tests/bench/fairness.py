@@ -1,7 +1,9 @@
 """What one user at full blast costs another: its p99 beside blasts of each kind, and a control.
 
 The control is as many processes that burn the processor and never touch the broker: on a small
-machine most of what moves a p99 is the scheduler's doing, which no broker can mend.
+machine most of what moves a p99 is the scheduler's doing, which no broker can mend. So it is
+measured twice: with equal rights to the processors, and with attackers that give way (nice(2)),
+where what is left is the broker's own doing.
 """
 
 import contextlib
@@ -152,8 +154,13 @@ def report_block(serial: int) -> bytes:
     return (head.encode() + body) * BLOCK_REQUESTS
 
 
-def as_user(uid: int, call: Callable[[], object]) -> None:
+MANNERS = {"with equal rights": 0, "giving way": 19}
+"""What attackers ask the scheduler for, as nice(2) has it."""
+
+
+def as_user(uid: int, niceness: int, call: Callable[[], object]) -> None:
     """The rest of this process is somebody else."""
+    os.nice(niceness)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -162,12 +169,12 @@ def as_user(uid: int, call: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def at_once(blast: Callable[[Path], None] | None, path: Path) -> Iterator[None]:
+def at_once(blast: Callable[[Path], None] | None, path: Path, niceness: int) -> Iterator[None]:
     """A blast from processes of the attacker, for as long as the block takes."""
     processes = []
     if blast is not None:
         for _ in range(ATTACKERS):
-            job = partial(as_user, ATTACKER, partial(blast, path))
+            job = partial(as_user, ATTACKER, niceness, partial(blast, path))
             processes.append(multiprocessing.Process(target=job))
     for process in processes:
         process.start()
@@ -187,7 +194,7 @@ def victims_times(path: Path) -> list[float]:
     def reading() -> None:
         results.put(read_for_a_while(path))
 
-    process = multiprocessing.Process(target=as_user, args=(VICTIM, reading))
+    process = multiprocessing.Process(target=as_user, args=(VICTIM, 0, reading))
     process.start()
     times = results.get()
     process.join()
@@ -217,27 +224,36 @@ def main() -> None:
         "connections that come and go": churn,
         "connections beyond the limit": too_many_connections,
     }
-    results: dict[str, list[list[float]]] = {name: [] for name in blasts}
     with Usps() as usps:
         home = Home(usps.base_url, bearer=f"users = [{VICTIM}, {ATTACKER}]")
         # What is measured is how turns are shared, and not how cheap refusals are.
         home.config.write_text(home.config.read_text() + NO_RATES)
         with home.broker():
             home.token()
-            for _ in range(ROUNDS):
-                for name, blast in blasts.items():
-                    with at_once(blast, home.socket):
-                        results[name].append(victims_times(home.socket))
+            for name, niceness in MANNERS.items():
+                show(name, measure(blasts, home.socket, niceness))
         home.remove()
-    show(results)
 
 
-def show(results: dict[str, list[list[float]]]) -> None:
+def measure(
+    blasts: dict[str, Callable[[Path], None] | None], path: Path, niceness: int
+) -> dict[str, list[list[float]]]:
+    """The victim's times of each round, by the name of the blast."""
+    results: dict[str, list[list[float]]] = {name: [] for name in blasts}
+    for _ in range(ROUNDS):
+        for name, blast in blasts.items():
+            with at_once(blast, path, niceness):
+                results[name].append(victims_times(path))
+    return results
+
+
+def show(manners: str, results: dict[str, list[list[float]]]) -> None:
     """Medians over the rounds, of percentiles and of the ratios within each round."""
     alone, control = list(results)[:2]
     width = max(map(len, results))
     head = ("p50 ms", "p99 ms", "p99/alone", "p99/control")
-    print(f"a kept connection's read every {PAUSE_SECONDS * 1000:g} ms, beside another user's:")
+    every = f"{PAUSE_SECONDS * 1000:g} ms"
+    print(f"a kept connection's read every {every}, beside another user's, {manners}:")
     print(f"{'':<{width}}" + "".join(f"{name:>12}" for name in head))
     p99 = {name: [percentile(times, 0.99) for times in rounds] for name, rounds in results.items()}
     for name, rounds in results.items():
