@@ -7,6 +7,7 @@ import pytest
 
 from usps_token_broker.wire import stand_in
 from usps_token_broker.wire.explaining import UNPACK, WITHOUT_FAIL, Explanation, explain
+from usps_token_broker.wire.replies import Reply
 
 SCOPE = '{"error": {"code": "401", "message": "Insufficient OAuth scope."}}'
 ANSWER = f"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n\r\n{SCOPE}"
@@ -118,6 +119,37 @@ def test_a_local_key_that_is_none_is_not_taken_for_usps_no(*, by_basic: bool) ->
 def test_a_bearer_of_another_door_is_not_taken_for_a_dead_token() -> None:
     """Many a program logs the body alone."""
     assert told(stand_in.wrong_bearer().body.decode()).row.code == "local_key_wrong"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        stand_in.oauth_error(503, "invalid_request", "dns_failed: no bearer token. Wait"),
+        stand_in.api_error(503, "Service Unavailable", "dns_failed: no payment token. Wait"),
+    ],
+)
+def test_a_token_that_the_local_door_has_not_is_told_by_the_reason(reply: Reply) -> None:
+    """With a head and without one, as programs log it."""
+    body = reply.body.decode()
+    assert told(f"HTTP/1.1 503 Service Unavailable\r\n\r\n{body}").row.code == "dns_failed"
+    assert told(body).row.code == "dns_failed"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "dns_failed: as the first word"),
+        (403, "The account is blocked: call us"),
+        (503, "The account is blocked: call us"),
+    ],
+)
+def test_words_of_usps_that_look_like_a_code_are_no_words_of_the_broker(
+    status: int, message: str
+) -> None:
+    """Its door begins with the code, and answers so with 503 alone."""
+    text = 'HTTP/1.1 {} X\r\n\r\n{{"error": {{"message": "{}"}}}}'
+    other = told(text.format(status, "no words that look like one"))
+    assert told(text.format(status, message)).row == other.row
 
 
 def test_a_refusal_of_the_broker_is_told_in_its_own_words() -> None:

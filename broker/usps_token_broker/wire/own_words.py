@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,8 @@ from usps_token_broker.wire.usps import header, parse_error
 
 LOCAL_KEY: Final = "local_key_wrong"
 _NAMED: Final = re.compile(r"\[([a-z_]{3,64}|\d{6})(?:: ([a-z_]{3,64}|\d{6}))?\]")
-_BEGINS: Final = re.compile(r"([a-z_]{3,64}|\d{6}): ")
+_BEGINS: Final = re.compile(r"(?:^|\. )([a-z_]{3,64}|\d{6}): ")
+"""The detail of a refusal of the door, whose title may stand before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def _of_door(call: Transcript) -> Own | None:
     realm = stand_in.REALM in header(call.headers, "www-authenticate")
     if realm or any(words in said for words in stand_in.OWN_WORDS):
         return Own(LOCAL_KEY, said)
+    if call.status not in {None, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return None
     begins = _BEGINS.search(said)
     code = _known(begins[1]) if begins is not None else None
     return None if code is None else Own(code, said)
