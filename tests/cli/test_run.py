@@ -172,8 +172,8 @@ sys.exit(main(["run", "--config", sys.argv[1]]))
 
 HANDLER_FAILS = """
 import os
-from usps_token_broker.cli import run
-run.END_SECONDS = 0.1
+from usps_token_broker.cli import last_resort
+last_resort.END_SECONDS = 0.1
 end = os._exit
 def fail(_):
     os._exit = end
@@ -206,3 +206,18 @@ def test_an_event_loop_that_fails_past_every_handler_ends_the_process(config, cl
     done = ended(HANDLER_FAILS + LOOP_FAILS, config, clean_environ)
     assert done.returncode == 70
     assert "SystemError" in done.stderr
+
+
+THREAD_HANGS = """
+import threading
+from usps_token_broker.cli import last_resort
+last_resort.END_SECONDS = 0.1
+threading.Timer.start = lambda timer: None  # the machine is busy, and this thread comes second
+threading.Thread(target=threading.Event().wait).start()
+last_resort.LastResort().end_soon(0)
+"""
+
+
+def test_whichever_thread_ends_a_process_that_lingers_it_ends_as_it_should(config, clean_environ):
+    """A broker that was told to end and did is no bug, whoever had to end its last thread."""
+    assert ended(THREAD_HANGS, config, clean_environ).returncode == 0

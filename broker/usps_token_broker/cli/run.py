@@ -8,12 +8,12 @@ import resource
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from usps_token_broker.cli import paths
+from usps_token_broker.cli.last_resort import EX_SOFTWARE, LastResort
 from usps_token_broker.config import ConfigError, Settings, load
 from usps_token_broker.drivers import journal, memory, tcp_listener
 from usps_token_broker.drivers.notify import Notifier
@@ -24,13 +24,10 @@ from usps_token_broker.drivers.socket_owner import OwnedSocket, SocketError, inh
 from usps_token_broker.drivers.store import Store, StoreError
 from usps_token_broker.drivers.tcp_listener import ListenError
 
-EX_SOFTWARE: Final = 70
 EX_CANTCREAT: Final = 73
 EX_CONFIG: Final = 78
 SOCKET_NAME: Final = "broker"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-END_SECONDS: Final = 5.0
-"""How long the process may linger once all is saved and said."""
 
 DESCRIPTION = """\
 Be the broker. It restores the tokens it had, fetches what is missing, renews ahead of time, and
@@ -155,10 +152,10 @@ def _serve(
             )
             _give_up(RuntimeError("a bug in the broker; its log says where"))
             code = EX_SOFTWARE
-        _end_soon(code)
+        last_resort.end_soon(code)
         return code
 
-    threading.Thread(target=_end_with_the_main_thread, name="end", daemon=True).start()
+    last_resort = LastResort()
     try:
         return anyio.run(run)
     except BaseException:  # noqa: BLE001 - whatever it is, the process ends here
@@ -168,24 +165,6 @@ def _serve(
             log.critical("the event loop failed, so the broker ends", exc_info=True, extra=_ENDED)
         finally:  # whatever has no memory left, this needs none
             os._exit(EX_SOFTWARE)
-
-
-def _end_soon(code: int) -> None:
-    """All is said and saved; a thread that hangs in a name lookup must not keep us from ending."""
-    end = threading.Timer(END_SECONDS, os._exit, [code])
-    end.daemon = True
-    end.start()
-
-
-def _end_with_the_main_thread() -> None:
-    """Without memory Python can leave the main thread past every handler, and wait for the others.
-
-    What this needs is made while there is memory.
-    """
-    patience = threading.Event()
-    threading.main_thread().join()
-    patience.wait(END_SECONDS)
-    os._exit(EX_SOFTWARE)
 
 
 def _raised_descriptor_limit() -> int:
