@@ -36,7 +36,7 @@ from usps_token_broker.core.broker import Broker
 from usps_token_broker.core.events import CredentialsSeen, Reloaded, Restored, Stopped
 from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.values import SlotId
-from usps_token_broker.drivers import clock, journal, processes
+from usps_token_broker.drivers import clock, collector, journal, processes
 from usps_token_broker.drivers.peers import Peer
 from usps_token_broker.wire.status import PeerMessage
 
@@ -189,6 +189,7 @@ class Daemon:
         self._announcer.ready()
         self._servers.say_where()
         await self._fetching.load()
+        collector.settle()
 
     def _make_usps_door(self, keys_file: Path) -> UspsDoor:
         ring = KeyRing(keys_file, self._outside.uid, _log_keys_unusable)
