@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import socket
+from contextlib import ExitStack
 
 import pytest
 from raw_http import Client, get, post, serving, turns, until
@@ -73,6 +74,16 @@ async def test_idle_client_is_sent_away():
         with Client(served.path) as used:
             await used.ask(get())
             assert await used.is_closed()
+
+
+async def test_a_crowd_that_idles_is_sent_away():
+    """All of it, though it is looked after a few at a time."""
+    async with serving(limits=Limits(idle_seconds=SOON)) as served:
+        with ExitStack() as stack:
+            crowd = [stack.enter_context(Client(served.path)) for _ in range(150)]
+            for client in crowd:
+                assert await client.is_closed()
+            await until(lambda: not served.server.connections)
 
 
 async def test_a_request_sets_the_idle_clock_back():
@@ -294,7 +305,7 @@ async def test_caller_that_cannot_be_identified(caplog):
 def test_limits_fit_the_process():
     """Few descriptors make for few connections, half of them for one uid."""
     limits = Limits().within(1024)
-    assert limits.connections == 1024 - 64 - limits.lingering_refusals
+    assert limits.connections == 1024 - 64 - limits.lanes - limits.lingering_refusals
     assert limits.connections_per_uid == limits.connections // 2
     assert Limits().within(1_000_000) == Limits()
     assert Limits().within(3).connections >= 1

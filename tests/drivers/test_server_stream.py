@@ -8,6 +8,8 @@ import socket
 import pytest
 from raw_http import turns, until
 
+from usps_token_broker.drivers.server.lanes import Lane
+from usps_token_broker.drivers.server.limits import Ledger, Limits
 from usps_token_broker.drivers.server.stream import Stream
 
 pytestmark = pytest.mark.anyio
@@ -62,10 +64,16 @@ def pair():
     theirs.close()
 
 
+def lane():
+    """That of somebody who is alone."""
+    limits = Limits()
+    return Lane(limits, Ledger(limits), asyncio.get_running_loop())
+
+
 def start(pair, **kinds):
     """A stream on our end."""
     recorder = Recorder(**kinds)
-    return Stream(asyncio.get_running_loop(), pair[0], recorder), recorder
+    return Stream(lane(), pair[0], recorder), recorder
 
 
 async def read_all(theirs):
@@ -224,12 +232,11 @@ async def test_everything_is_harmless_after_the_end(pair):
 
 async def test_socket_that_cannot_be_watched_is_lost(pair, monkeypatch):
     """When the kernel will not watch one more socket, that connection ends, and nothing else."""
-    loop = asyncio.get_running_loop()
 
     def fail(*_):
         raise OSError(errno.ENOSPC, "no")
 
-    monkeypatch.setattr(loop, "add_reader", fail)
+    monkeypatch.setattr(Lane, "watch", fail)
     _, recorder = start(pair)
     await turns()
     assert recorder.calls == ["lost"]

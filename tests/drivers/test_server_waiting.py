@@ -91,7 +91,7 @@ async def test_waiting_client_can_send_only_so_much():
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(client.send, get() * many)
                 (connection,) = served.server._hub.members
-                await until(lambda: not connection._stream._reading)
+                await until(lambda: not connection._stream.is_reading())
                 assert len(connection._rest) <= 2 * len(served.server._hub.buffer)
                 later.release.set()
                 for _ in range(many + 1):

@@ -6,7 +6,7 @@ outflow     a reply that goes on, piece after piece
 stream      one socket on the event loop
 parsing     bytes to requests, by httptools; `readers` keeps what has been read before
 replies     the handler's, and the server's own
-turns       how much of a round of the loop one uid gets
+lanes       how much of a round of the loop one uid gets
 hub         what connections share, and the one timer
 limits      what one client may take
 """

@@ -18,9 +18,9 @@ from usps_token_broker.drivers.server.base import Refusal
 from usps_token_broker.drivers.server.connection import Connection
 from usps_token_broker.drivers.server.faults import report
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
+from usps_token_broker.drivers.server.lanes import HEAVY
 from usps_token_broker.drivers.server.limits import Limits
 from usps_token_broker.drivers.server.stream import Stream
-from usps_token_broker.drivers.server.turns import HEAVY
 from usps_token_broker.wire.replies import Reply
 
 _log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 Gate = Callable[[CallerT], Reply | None]
 """What a caller is told instead of being served, or None."""
 
-ACCEPTED_AT_ONCE: Final = 16
-"""Then those accepted get their turn: with more, a thousand callers wait for the last to come."""
+ACCEPTED_AT_ONCE: Final = 2
+"""Then those accepted get their turn, and those who have been served before."""
 _BACKLOG: Final = 4096
 """Callers queue here; a full queue makes a connect that must not block fail with EAGAIN."""
 _ACCEPT_PAUSE_SECONDS: Final = 0.1
@@ -62,6 +62,7 @@ class Server(Generic[CallerT]):
         self._lookups = anyio.CapacityLimiter(_LOOKUPS_AT_ONCE)
         self._retry: asyncio.TimerHandle | None = None
         self._said_at = -math.inf
+        self._pauses_for_others = False
         self._stopped = False
 
     @property
@@ -113,6 +114,7 @@ class Server(Generic[CallerT]):
             self._hub.stopping = True
             self._stop_accepting()
             self._hub.abort_all()
+            self._hub.lanes.close()
 
     def _start_accepting(self) -> None:
         self._retry = None
@@ -126,10 +128,13 @@ class Server(Generic[CallerT]):
             self._hub.loop.remove_reader(self._listener)
 
     def _accept(self) -> None:
-        """Lets in the next few that queue.
+        """Lets in the next few that queue; while more do, in every other round of the loop.
 
         Never fewer, whoever they are: they queue in one line, and others may stand behind them.
         """
+        if self._pauses_for_others:
+            self._pauses_for_others = False
+            return
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 connected, _address = self._listener.accept()
@@ -143,6 +148,7 @@ class Server(Generic[CallerT]):
             except Exception as error:  # noqa: BLE001 - one caller's trouble is not the server's
                 report("letting a caller in", error)
                 connected.close()
+        self._pauses_for_others = True
 
     def _pause(self, error: OSError) -> None:
         """Accepts nothing for a moment: a queue that cannot be emptied would keep us busy."""
@@ -160,12 +166,12 @@ class Server(Generic[CallerT]):
         peer = self._identify(connected)
         excess = self._hub.ledger.connect(peer.uid)
         if excess is not None:
-            self._refuse(connected, replies.too_many(excess))
+            self._refuse(connected, peer, replies.too_many(excess))
         elif peer.groups is None:
             self._hub.start(partial(self._receive_later, connected, peer))
         else:
             self._pass_gate(connected, peer)
-        self._hub.turns.charge(peer.uid, HEAVY)
+        self._hub.lanes.of(peer.uid).charge(HEAVY)
 
     async def _receive_later(self, connected: socket.socket, peer: CallerT) -> None:
         """Goes on once it is known in which groups the caller is."""
@@ -204,7 +210,7 @@ class Server(Generic[CallerT]):
             self._begin(connected, peer)
         else:
             self._hub.ledger.disconnect(peer.uid)
-            self._refuse(connected, refusal)
+            self._refuse(connected, peer, refusal)
 
     def _begin(self, connected: socket.socket, peer: CallerT) -> None:
         """Serves the caller; one that cannot be, for want of memory, must not count for ever."""
@@ -212,18 +218,19 @@ class Server(Generic[CallerT]):
         try:
             size = self._limits.send_buffer_bytes
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
-            connection = Connection(self._hub, self._handler, peer)
-            Stream(self._hub.loop, connected, connection)
+            lane = self._hub.lanes.of(peer.uid)
+            connection = Connection(self._hub, lane, self._handler, peer)
+            Stream(lane, connected, connection)
         except BaseException:
             if connection is not None:
                 self._hub.leave(connection)
             self._hub.ledger.disconnect(peer.uid)
             raise
 
-    def _refuse(self, connected: socket.socket, reply: Reply) -> None:
+    def _refuse(self, connected: socket.socket, peer: CallerT, reply: Reply) -> None:
         """Says so, and waits for the caller to hear it unless too many are being waited for."""
         if self._hub.refusals < self._limits.lingering_refusals:
-            Stream(self._hub.loop, connected, Refusal(self._hub, reply))
+            Stream(self._hub.lanes.of(peer.uid), connected, Refusal(self._hub, reply))
             return
         with contextlib.suppress(OSError):
             connected.send(reply.encode(connection="close"))

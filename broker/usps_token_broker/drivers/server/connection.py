@@ -16,9 +16,9 @@ from usps_token_broker.drivers.server.base import (
     BaseConnection,
 )
 from usps_token_broker.drivers.server.hub import CallerT, Handler, Hub
+from usps_token_broker.drivers.server.lanes import AWAITED, HEAVY, Lane
 from usps_token_broker.drivers.server.outflow import Outflow
 from usps_token_broker.drivers.server.parsing import RefusedError, RequestReader
-from usps_token_broker.drivers.server.turns import AWAITED, HEAVY
 from usps_token_broker.wire.replies import Reply, Streamed
 from usps_token_broker.wire.requests import Request
 
@@ -34,10 +34,11 @@ class Connection(BaseConnection, Generic[CallerT]):
     then nothing more is read. `peer` has been counted in the hub's ledger.
     """
 
-    __slots__ = ("_awaited", "_handler", "_outflow", "_peer", "_reader", "_rest", "_scope")
+    __slots__ = ("_awaited", "_handler", "_lane", "_outflow", "_peer", "_reader", "_rest", "_scope")
 
-    def __init__(self, hub: Hub, handler: Handler[CallerT], peer: CallerT) -> None:
+    def __init__(self, hub: Hub, lane: Lane, handler: Handler[CallerT], peer: CallerT) -> None:
         super().__init__(hub)
+        self._lane = lane
         self._handler = handler
         self._peer = peer
         self._reader: RequestReader | None = None
@@ -50,7 +51,7 @@ class Connection(BaseConnection, Generic[CallerT]):
         """Input came."""
         if self._state is READING:
             data = self._hub.buffer[:nbytes].tobytes()
-            if not self._hub.turns.take(self._peer.uid):
+            if not self._lane.take():
                 self._rest = data
                 self._give_way()
                 return
@@ -168,7 +169,7 @@ class Connection(BaseConnection, Generic[CallerT]):
     def _has_had_its_turn(self, served: int) -> bool:
         """Whether others come first, of this uid or of another one."""
         most = self._hub.limits.pipelined_requests
-        return served == most or not self._hub.turns.take(self._peer.uid)
+        return served == most or not self._lane.take()
 
     def _read(self, data: bytes, position: int) -> tuple[Request | None, int]:
         """The next request, or none while there is more of it to come, and how far it reaches."""
@@ -200,7 +201,7 @@ class Connection(BaseConnection, Generic[CallerT]):
         answer = replies.ask(self._handler, request, self._peer)
         if isinstance(answer, Reply):
             return self._write(request, answer)
-        self._hub.turns.charge(self._peer.uid, AWAITED)
+        self._lane.charge(AWAITED)
         if isinstance(answer, Streamed):
             return self._begin_stream(request, answer)
         excess = self._hub.ledger.wait(self._peer.uid)
@@ -216,7 +217,7 @@ class Connection(BaseConnection, Generic[CallerT]):
     def _write(self, request: Request, reply: Reply) -> bool:
         """Writes a reply; True when it is the last one."""
         if reply.status >= _REFUSED or request.body:
-            self._hub.turns.charge(self._peer.uid, HEAVY)
+            self._lane.charge(HEAVY)
         last = self._hub.stopping or not request.persistent or reply is replies.INTERNAL_ERROR
         if request.plain and not last:
             self._stream.write(reply.whole)
@@ -315,7 +316,7 @@ class Connection(BaseConnection, Generic[CallerT]):
         rest, self._rest = self._rest, b""
         if not rest:
             self._restart_clock()
-        elif self._hub.turns.take(self._peer.uid):
+        elif self._lane.take():
             self._consume(rest)
         else:
             self._rest = rest
@@ -333,7 +334,7 @@ class Connection(BaseConnection, Generic[CallerT]):
         self.deadline = math.inf
         self._stream.pause_reading()
         go_on = partial(self._stream.guard, self.resume_writing)
-        self._hub.turns.put_off(self._peer.uid, go_on)
+        self._lane.put_off(go_on)
 
     def _restart_clock(self) -> None:
         """Sets the deadline for what is next."""

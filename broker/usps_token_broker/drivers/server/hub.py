@@ -2,18 +2,20 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
 
 from usps_token_broker.core.rates import Rate
 from usps_token_broker.drivers.server import replies
+from usps_token_broker.drivers.server.lanes import Lanes
 from usps_token_broker.drivers.server.limits import Ledger, Limits
 from usps_token_broker.drivers.server.readers import Readers
-from usps_token_broker.drivers.server.turns import Turns
 from usps_token_broker.wire.replies import Reply, Streamed
 from usps_token_broker.wire.requests import Request
 
 _BUFFER_BYTES: Final = 16 * 1024
+_SWEPT_AT_ONCE: Final = 64
 
 
 class Caller(Protocol):
@@ -58,7 +60,7 @@ class Hub:
         per_minute = limits.requests_per_minute_per_uid
         self.rate = Rate(per_minute) if per_minute else None
         """How often a uid may ask."""
-        self.turns = Turns(limits, self.ledger, self.loop)
+        self.lanes = Lanes(limits, self.ledger, self.loop)
         self.buffer = memoryview(bytearray(_BUFFER_BYTES))
         """All connections read into it: what is read is used up before the next read."""
         self.stopping = False
@@ -107,12 +109,18 @@ class Hub:
         self._timer = None
         now = self.loop.time()
         # A deadline set from now on without `watch` is an idle one, so it cannot strike sooner.
-        first = now + self.limits.idle_seconds
-        for member in tuple(self.members):
+        self._look_after(iter(tuple(self.members)), now, now + self.limits.idle_seconds)
+
+    def _look_after(self, members: Iterator[Member], now: float, first: float) -> None:
+        """Looks after the next few of them, so that a crowd holds nobody up."""
+        some = tuple(islice(members, _SWEPT_AT_ONCE))
+        for member in some:
             if member.deadline <= now:
                 member.expire(now)
             first = min(first, member.deadline)
-        if self.members:
+        if len(some) == _SWEPT_AT_ONCE:
+            self.loop.call_soon(self._look_after, members, now, first)
+        elif self.members:
             self.watch(first)
 
     def start(self, job: Job) -> None:

@@ -30,12 +30,14 @@ class Limits:
     ends: longer than a process that has connected takes to send, on a busy machine too."""
     pipelined_requests: int = 64
     """Answered in one go before other clients have their turn."""
-    turn: int = 512
+    turn: int = 128
     """Requests of one uid in one round of the loop while no other is connected: so many, answered
-    in about 10 ms, may be ahead of somebody who has just come."""
-    shared_turn: int = 16
-    """The same while others are connected: what each of them may have to wait for, about 0.3 ms.
-    Fewer cost who asks for much more than they give to the others."""
+    in about 2 ms, may be ahead of somebody who has just come."""
+    shared_turn: int = 8
+    """The same while others are connected, with each read from a socket counted too: what each of
+    them may have to wait for, about 0.1 ms."""
+    lanes: int = 64
+    """Uids that have a turn of their own; those that come while so many are connected share one."""
     send_buffer_bytes: int = 16 * 1024
     """Asked of the kernel, which doubles it: replies sent but unread count as our memory."""
     counted_by: str = "uid"
@@ -56,7 +58,7 @@ class Limits:
 
         One uid gets at most half, so that it cannot shut out the others.
         """
-        room = descriptors - _DESCRIPTORS_KEPT_BACK - self.lingering_refusals
+        room = descriptors - _DESCRIPTORS_KEPT_BACK - self.lanes - self.lingering_refusals
         connections = max(2, min(self.connections, room))
         return replace(
             self,

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from usps_token_broker.drivers.server.faults import report
+from usps_token_broker.drivers.server.lanes import Lane
 
 _NO_EXTRA: Final[dict[str, Any]] = {}
 _NOTHING: Final = memoryview(b"")
+_IN: Final = select.EPOLLIN
+_OUT: Final = select.EPOLLOUT
 
 
 class Stream(asyncio.Transport):
@@ -27,31 +30,36 @@ class Stream(asyncio.Transport):
         "_closing",
         "_eof_due",
         "_fd",
-        "_loop",
+        "_lane",
         "_protocol",
-        "_reading",
         "_socket",
         "_unsent",
+        "_watched",
     )
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        lane: Lane,
         connected: socket.socket,
         protocol: asyncio.BufferedProtocol,
     ) -> None:
         super().__init__(_NO_EXTRA)
-        self._loop = loop
+        self._lane = lane
         self._socket: socket.socket | None = connected
-        self._fd = connected.fileno()  # the loop would describe a socket in full to miss it once
+        self._fd = connected.fileno()
         self._protocol = protocol
         self._buffer = protocol.get_buffer(-1)
         self._unsent = _NOTHING
-        self._reading = False
+        self._watched = 0
         self._closing = False
         self._eof_due = False
-        protocol.connection_made(self)
-        self.resume_reading()
+        lane.streams += 1
+        try:
+            protocol.connection_made(self)
+            self.resume_reading()
+        except BaseException:
+            self._part()
+            raise
 
     def is_closing(self) -> bool:
         """Whether it is closed, or will be once all is written."""
@@ -67,23 +75,20 @@ class Stream(asyncio.Transport):
 
     def is_reading(self) -> bool:
         """Whether input is taken."""
-        return self._reading
+        return bool(self._watched & _IN)
 
     def pause_reading(self) -> None:
         """Leaves input in the kernel."""
-        if self._reading and self._socket is not None:
-            self._reading = False
-            self._loop.remove_reader(self._fd)
+        if self._watched & _IN:
+            self._watch(self._watched & ~_IN)
 
     def resume_reading(self) -> None:
         """Takes input again, unless it is closing."""
-        if not self._reading and self._socket is not None and not self._closing:
+        if not self._watched & _IN and self._socket is not None and not self._closing:
             try:
-                self._loop.add_reader(self._fd, self._readable)
+                self._watch(self._watched | _IN)
             except OSError as error:  # no kernel memory, or too many files watched
                 self._lose(error)
-            else:
-                self._reading = True
 
     def get_write_buffer_size(self) -> int:
         """How many bytes the other side has not made room for yet."""
@@ -105,7 +110,7 @@ class Stream(asyncio.Transport):
             return
         if sent < len(data):
             try:
-                self._loop.add_writer(self._fd, self._writable)
+                self._watch(self._watched | _OUT)
             except OSError as error:
                 self._lose(error)
             else:
@@ -136,6 +141,29 @@ class Stream(asyncio.Transport):
             call()
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not harm others
             self._fail(error)
+
+    def _watch(self, events: int) -> None:
+        """Waits for these events. Raises OSError, and then waits for those before."""
+        if not self._watched:
+            self._lane.watch(self._fd, events, self._ready)
+        elif events:
+            self._lane.watch_for(self._fd, events)
+        else:
+            self._lane.unwatch(self._fd)
+        self._watched = events
+
+    def _ready(self, events: int) -> None:
+        """Does what it waited for. An error, or that the other side is gone, is both."""
+        if events & ~_OUT and self._watched & _IN:
+            self._readable()
+        if events & ~_IN and self._watched & _OUT:
+            self._writable()
+
+    def _part(self) -> None:
+        """Lets go of the socket, and of the lane."""
+        if self._socket is not None:
+            self._socket = None
+            self._lane.streams -= 1
 
     def _fail(self, error: Exception) -> None:
         report("a connection", error)
@@ -174,7 +202,7 @@ class Stream(asyncio.Transport):
         self._unsent = self._unsent[sent:]
         if not self._unsent:
             self._unsent = _NOTHING  # an empty view would keep the whole reply alive
-            self._loop.remove_writer(self._fd)
+            self._watch(self._watched & ~_OUT)
             self._written()
 
     def _written(self) -> None:
@@ -189,12 +217,11 @@ class Stream(asyncio.Transport):
         """Closes the socket now, and tells the protocol when it is no longer in a call of ours."""
         if self._socket is None:
             return
-        self.pause_reading()
-        if self._unsent:
-            self._loop.remove_writer(self._fd)
-            self._unsent = _NOTHING
+        self._unsent = _NOTHING
+        if self._watched:
+            self._watch(0)
         self._socket.close()
-        self._socket = None
+        self._part()
         self._closing = True
-        self._loop.call_soon(self._protocol.connection_lost, error)
+        self._lane.loop.call_soon(self._protocol.connection_lost, error)
         del self._protocol  # it knows us: a ring would wait for the garbage collector
