@@ -1,9 +1,10 @@
 """What one user at full blast costs another: its p99 beside blasts of each kind, and a control.
 
 The control is as many processes that burn the processor and never touch the broker: on a small
-machine most of what moves a p99 is the scheduler's doing, which no broker can mend. So it is
-measured twice: with equal rights to the processors, and with attackers that give way (nice(2)),
-where what is left is the broker's own doing.
+machine most of what moves a p99 is the scheduler's doing, which no broker can mend: it has answered
+long before the reader gets to run. So it is measured twice: with all processors free to all, and
+with attackers that keep to one core, while broker and reader have the other one to themselves; what
+is left then is the broker's own doing.
 """
 
 import contextlib
@@ -25,19 +26,15 @@ from processes import Home, Usps
 VICTIM, ATTACKER = 64_001, 64_002
 """Users that need no name: the configuration takes numbers."""
 ATTACKERS = 2
+MIN_CORES = 2
 CONNECTIONS = 128
 """Of one attacking process. More make its own polling dearer, and its blast weaker."""
-READS = 300
+READS = 600
 PAUSE_SECONDS = 0.002
-ROUNDS = 3
+ROUNDS = 5
 SETTLE_SECONDS = 0.3
 BLOCK_REQUESTS = 500
 READ = b"GET /v1/tokens/bearer HTTP/1.1\r\nHost: x\r\n\r\n"
-NO_RATES = """
-[limits]
-requests_per_minute_per_uid = 0
-reports_per_minute_per_uid = 0
-"""
 REFUSED = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -154,13 +151,20 @@ def report_block(serial: int) -> bytes:
     return (head.encode() + body) * BLOCK_REQUESTS
 
 
-MANNERS = {"with equal rights": 0, "giving way": 19}
-"""What attackers ask the scheduler for, as nice(2) has it."""
+Cores = set[int] | None
+"""Those that a process keeps to, or all of them."""
 
 
-def as_user(uid: int, niceness: int, call: Callable[[], object]) -> None:
+def keep_to(cores: Cores, pid: int) -> None:
+    """All threads of a process run there."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if cores is not None:
+            os.sched_setaffinity(int(task.name), cores)
+
+
+def as_user(uid: int, cores: Cores, call: Callable[[], object]) -> None:
     """The rest of this process is somebody else."""
-    os.nice(niceness)
+    keep_to(cores, os.getpid())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -169,12 +173,12 @@ def as_user(uid: int, niceness: int, call: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def at_once(blast: Callable[[Path], None] | None, path: Path, niceness: int) -> Iterator[None]:
+def at_once(blast: Callable[[Path], None] | None, path: Path, cores: Cores) -> Iterator[None]:
     """A blast from processes of the attacker, for as long as the block takes."""
     processes = []
     if blast is not None:
         for _ in range(ATTACKERS):
-            job = partial(as_user, ATTACKER, niceness, partial(blast, path))
+            job = partial(as_user, ATTACKER, cores, partial(blast, path))
             processes.append(multiprocessing.Process(target=job))
     for process in processes:
         process.start()
@@ -188,13 +192,13 @@ def at_once(blast: Callable[[Path], None] | None, path: Path, niceness: int) -> 
             process.join()
 
 
-def victims_times(path: Path) -> list[float]:
+def victims_times(path: Path, cores: Cores) -> list[float]:
     results: multiprocessing.SimpleQueue[list[float]] = multiprocessing.SimpleQueue()
 
     def reading() -> None:
         results.put(read_for_a_while(path))
 
-    process = multiprocessing.Process(target=as_user, args=(VICTIM, 0, reading))
+    process = multiprocessing.Process(target=as_user, args=(VICTIM, cores, reading))
     process.start()
     times = results.get()
     process.join()
@@ -209,6 +213,9 @@ def main() -> None:
     """Print the table."""
     if os.geteuid() != 0:
         print("only root can be two other users: not measured")
+        return
+    if len(os.sched_getaffinity(0)) < MIN_CORES:
+        print("on a single core there is nothing but the scheduler to measure")
         return
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
@@ -227,23 +234,28 @@ def main() -> None:
     with Usps() as usps:
         home = Home(usps.base_url, bearer=f"users = [{VICTIM}, {ATTACKER}]")
         # What is measured is how turns are shared, and not how cheap refusals are.
-        home.config.write_text(home.config.read_text() + NO_RATES)
-        with home.broker():
+        home.lift_rates()
+        with home.broker() as broker:
             home.token()
-            for name, niceness in MANNERS.items():
-                show(name, measure(blasts, home.socket, niceness))
+            show("all cores free to all", measure(blasts, home.socket, None, None))
+            ours, *theirs = sorted(os.sched_getaffinity(0))
+            keep_to({ours}, broker.process.pid)
+            show(
+                "attackers on a core of their own",
+                measure(blasts, home.socket, {ours}, {theirs[0]}),
+            )
         home.remove()
 
 
 def measure(
-    blasts: dict[str, Callable[[Path], None] | None], path: Path, niceness: int
+    blasts: dict[str, Callable[[Path], None] | None], path: Path, ours: Cores, theirs: Cores
 ) -> dict[str, list[list[float]]]:
     """The victim's times of each round, by the name of the blast."""
     results: dict[str, list[list[float]]] = {name: [] for name in blasts}
     for _ in range(ROUNDS):
         for name, blast in blasts.items():
-            with at_once(blast, path, niceness):
-                results[name].append(victims_times(path))
+            with at_once(blast, path, theirs):
+                results[name].append(victims_times(path, ours))
     return results
 
 

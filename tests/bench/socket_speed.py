@@ -139,6 +139,7 @@ def main() -> None:
     try:
         with Usps() as usps:
             home = Home(usps.base_url)
+            home.lift_rates()
             with home.broker() as broker:
                 home.token()
                 pids = [broker.process.pid, *([server.pid] if server else [])]

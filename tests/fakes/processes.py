@@ -169,6 +169,11 @@ class Home:
             )
         )
 
+    def lift_rates(self) -> None:
+        """Have the broker serve any number of requests and reports a minute."""
+        limits = "\n[limits]\nrequests_per_minute_per_uid = 0\nreports_per_minute_per_uid = 0\n"
+        self.config.write_text(self.config.read_text() + limits)
+
     @contextlib.contextmanager
     def broker(self, environ: Mapping[str, str] | None = None) -> Iterator[Process]:
         """A broker that has been asked to start; it listens when the block begins."""
