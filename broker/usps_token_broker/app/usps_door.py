@@ -21,13 +21,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from usps_token_broker.app import asked_roles
+from usps_token_broker.app import asked_roles, usps_refusals
 from usps_token_broker.app.calls import Handled
 from usps_token_broker.app.front import Door
 from usps_token_broker.app.key_audit import KeyAudit
 from usps_token_broker.app.loop import Loop
 from usps_token_broker.config import AppSettings, SlotSettings
-from usps_token_broker.core.commands import Denial
 from usps_token_broker.core.rates import Rate
 from usps_token_broker.core.snapshot import Serving
 from usps_token_broker.core.values import BEARER, Now, Secret, SlotId
@@ -104,15 +103,15 @@ class UspsDoor:
         try:
             sent = stand_in.read_credentials(request.headers, request.body)
         except UnreadableError as error:
-            return stand_in.oauth_error(400, "invalid_request", f"{error}.")
+            return usps_refusals.unreadable_token_call(error)
         if sent.grant_type != "client_credentials":
-            return _other_grant(sent.grant_type)
+            return usps_refusals.other_grant(sent.grant_type)
         try:
             return await self._issue_bearer(sent, visitor)
         except _RefusedError as refused:
             return refused.reply
         except KeysUnusableError:
-            return stand_in.oauth_error(503, "invalid_request", _UNUSABLE, stand_in.retry_after(60))
+            return usps_refusals.keys_unusable_for_bearer()
 
     async def _issue_bearer(self, sent: Credentials, visitor: Visitor) -> Reply:
         key = await self._key_of(sent, visitor)
@@ -121,11 +120,11 @@ class UspsDoor:
         if serving is None:
             denial = await self._loop.ask((SlotId(key.app, BEARER),), WAIT_SECONDS, None)
             if denial is not None:
-                return _no_token(denial)
+                return usps_refusals.no_bearer(denial)
             key = await self._key_of(sent, visitor)  # as it is now
             serving = self._serving(SlotId(key.app, BEARER))
         if serving is None:
-            return stand_in.oauth_error(503, "invalid_request", _MOVED, stand_in.retry_after(1))
+            return usps_refusals.bearer_moved()
         granted = self._granted(SlotId(key.app, BEARER), serving)
         self._remember(key.app, serving)
         self._audit.took(key.name, granted.slot)
@@ -138,32 +137,20 @@ class UspsDoor:
         if key is None:
             raise _RefusedError(self._wrong_key(sent, visitor))
         if self._slot(key, BEARER) is None:
-            raise _RefusedError(_no_slot(key, BEARER))
+            raise _RefusedError(usps_refusals.not_for_slot(key, BEARER))
         return key
 
     def _count(self, key: LocalKey) -> None:
         """One call more of this key. Raises _RefusedError when they are too many."""
         held_back = self._held_back(key.id)
         if held_back is not None:
-            reply = stand_in.oauth_error(
-                429,
-                "invalid_request",
-                f"SpikeArrestViolation: the key {key.name} asks more than {PER_MINUTE} times a "
-                "minute. Keep a token for as long as its expires_in says.",
-                stand_in.retry_after(held_back),
-            )
-            raise _RefusedError(reply)
+            raise _RefusedError(usps_refusals.key_too_often(key, PER_MINUTE, held_back))
 
     def _wrong_key(self, sent: Credentials, visitor: Visitor) -> Reply:
         held_back = self._count_wrong("wrong_key", visitor)
         if held_back is None:
             return stand_in.wrong_key(by_basic=sent.by_basic)
-        return stand_in.oauth_error(
-            429,
-            "invalid_request",
-            "SpikeArrestViolation: too many requests with wrong keys from this address.",
-            stand_in.retry_after(held_back),
-        )
+        return usps_refusals.wrong_key_too_often(held_back)
 
     # -- POST /payments/v3/payment-authorization --------------------------------------------------
 
@@ -175,21 +162,14 @@ class UspsDoor:
         try:
             asked = stand_in.read_roles(request.body)
         except UnreadableError as error:
-            return stand_in.api_error(400, "Bad Request", f"{error}.", source="roles")
+            return usps_refusals.unreadable_payment_call(error)
         held_back = self._held_back(f"payments of {app}")
         if held_back is not None:
-            return stand_in.api_error(
-                429,
-                "Too Many Requests",
-                f"App {app} asks for payment tokens more than {PER_MINUTE} times a minute.",
-                stand_in.retry_after(held_back),
-            )
+            return usps_refusals.payments_too_often(app, PER_MINUTE, held_back)
         try:
             return await self._issue_payment(app, asked)
         except KeysUnusableError:
-            return stand_in.api_error(
-                503, "Service Unavailable", _UNUSABLE, stand_in.retry_after(60)
-            )
+            return usps_refusals.keys_unusable_for_payment()
 
     async def _issue_payment(self, app: str, asked: asked_roles.Roles) -> Reply:
         keys = await self._keys()
@@ -201,14 +181,14 @@ class UspsDoor:
         if serving is None:
             denial = await self._loop.ask((slot,), WAIT_SECONDS, None)
             if denial is not None:
-                return _no_payment(denial)
+                return usps_refusals.no_payment(denial)
             keys = await self._keys()  # as they are now
             again = self._choose(app, asked, keys)
             if isinstance(again, Reply):
                 return again
             serving = self._serving(slot) if again == chosen else None
         if serving is None:
-            return stand_in.api_error(503, "Service Unavailable", _MOVED, stand_in.retry_after(1))
+            return usps_refusals.payment_moved()
         granted = self._granted(slot, serving)
         names = [key.name for key in keys if key.app == app and slot.name in key.slots]
         self._audit.took(",".join(sorted(names)), granted.slot)
@@ -222,26 +202,14 @@ class UspsDoor:
         names = dict.fromkeys(name for key in mine for name in key.slots if name != BEARER)
         slots = [s for s in self._payment_slots(app) if s.name in names]
         if not slots:
-            return stand_in.api_error(
-                403,
-                "Insufficient OAuth scope",
-                f"No local key of the app {app} may have a payment token. Make one that may: "
-                f"usps-token-broker key add NAME --app {app} --slots bearer,payment",
-            )
+            return usps_refusals.no_key_for_payment(app)
         reasons = []
         for slot in slots:
             reason = asked_roles.mismatch(asked, slot.roles)
             if reason is None:
                 return slot
             reasons.append(f"{slot.name}: {reason}")
-        return stand_in.api_error(
-            400,
-            "Bad Request",
-            "The broker gives the payment token of the roles in its configuration, and these are "
-            f"others ({'; '.join(reasons)}). Set the program to the same CRID and account, or make "
-            "a key for a payment slot that has them.",
-            source="roles",
-        )
+        return usps_refusals.other_roles(reasons)
 
     def _payment_slots(self, app: str) -> tuple[SlotSettings, ...]:
         found = self._app(app)
@@ -251,12 +219,7 @@ class UspsDoor:
         held_back = self._count_wrong("wrong_bearer", visitor)
         if held_back is None:
             return stand_in.wrong_bearer()
-        return stand_in.api_error(
-            429,
-            "Too Many Requests",
-            "Too many requests with wrong access tokens from this address.",
-            stand_in.retry_after(held_back),
-        )
+        return usps_refusals.wrong_bearer_too_often(held_back)
 
     # -- what both go by --------------------------------------------------------------------------
 
@@ -323,47 +286,3 @@ class UspsDoor:
 def _taken(rate: Rate, who: int, now: Now) -> int | None:
     now_usec = int(now.boot * 1e6)
     return None if rate.take(who, now_usec) else rate.seconds(who, now_usec)
-
-
-def _other_grant(grant_type: str) -> Reply:
-    if not grant_type:
-        return stand_in.oauth_error(400, "invalid_request", "The grant_type is missing.")
-    return stand_in.oauth_error(
-        400,
-        "unsupported_grant_type",
-        "The usps-token-broker of this host knows client_credentials only: ask for another token "
-        "with the key, there is no other way to refresh one.",
-    )
-
-
-def _no_slot(key: LocalKey, slot: str) -> Reply:
-    return stand_in.oauth_error(
-        400,
-        "unauthorized_client",
-        f"The key {key.name} is not for the token {key.app}/{slot}, or there is none of that name: "
-        f"it is for {', '.join(key.slots)} of the app {key.app}.",
-    )
-
-
-def _no_token(denial: Denial) -> Reply:
-    return stand_in.oauth_error(
-        503, "invalid_request", _why(denial), stand_in.retry_after(denial.retry_after_seconds)
-    )
-
-
-def _no_payment(denial: Denial) -> Reply:
-    return stand_in.api_error(
-        503,
-        "Service Unavailable",
-        _why(denial),
-        stand_in.retry_after(denial.retry_after_seconds),
-    )
-
-
-def _why(denial: Denial) -> str:
-    """The reason by its name, for who looks it up; then what happened, and what to do."""
-    return f"{denial.reason or denial.code.value}: {denial.detail}. {denial.fix}"
-
-
-_UNUSABLE: Final = "The broker cannot read its local keys. Its log says why."
-_MOVED: Final = "The broker's configuration changed meanwhile. Ask again."
