@@ -42,6 +42,20 @@ async def test_an_old_serial_gets_the_current_headers_and_costs_no_call():
         assert len(broker.usps.calls) == calls
 
 
+async def test_news_of_a_token_that_was_replaced_is_answered_at_once():
+    """A crowd of workers reports the same one: for all but the first the verdict lies ready."""
+    async with open_interface(app(payments=["payment"])) as broker:
+        bearer, payment = await broker.token(), await broker.token("payment")
+        serials = {"bearer": bearer["serial"], "payment": payment["serial"]}
+        label = {"path": LABEL, "serials": serials}
+        await broker.report(401, DEAD, **label)
+        assert not broker.lay_ready
+        said = (await broker.report(401, DEAD, **label)).json
+        assert broker.lay_ready
+        assert (said["outcome"], said["retry"]) == ("superseded", True)
+        assert said["serials"]["bearer"] == (await broker.token())["serial"]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [

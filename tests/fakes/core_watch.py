@@ -9,7 +9,15 @@ from core_words import HOUR, START
 
 from usps_token_broker.core import schedule
 from usps_token_broker.core.budget import BudgetKey
-from usps_token_broker.core.commands import Answer, Command, Deny, Fetch, Persist, Settle
+from usps_token_broker.core.commands import (
+    Answer,
+    Command,
+    Deny,
+    Fetch,
+    Outcome,
+    Persist,
+    Settle,
+)
 from usps_token_broker.core.events import (
     Asked,
     Event,
@@ -108,7 +116,11 @@ class Watched(Playbook):
         if isinstance(event, Question):
             self.open[event.ask] = event
         exempt = self._changed_by(event)
+        old_news = isinstance(event, Reported) and self.broker.is_superseded(event, self.now)
         out = super().hears(event)
+        if isinstance(event, Reported):
+            said = Settle(event.ask, Outcome.SUPERSEDED) in out
+            assert said == old_news, "old news was not told from news beforehand"
         if any(isinstance(command, Persist) for command in out):
             self.saved_offset = self.wall_offset
         self._check_fetches(out, flying)

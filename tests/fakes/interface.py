@@ -143,6 +143,8 @@ class Interface:
     clock: VirtualClock
     saver: MemorySaver
     alive: bool = True
+    lay_ready: bool = False
+    """Whether the last answer did, so that nobody waited for it."""
     notes: list[Any] = field(default_factory=list)
     handed: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     """The pids that were handed tokens, and which."""
@@ -186,6 +188,7 @@ class Interface:
         request = Request(method, target.encode(), given, body)
         handled = self.door.front.routes.handle(request, self.table.of(*who), admin=admin)
         assert not isinstance(handled, Streamed), "it goes on: use `follow`"
+        self.lay_ready = isinstance(handled, Reply)
         answer = answer_of(handled if isinstance(handled, Reply) else await handled)
         operation = documented.operation_of(method, target)
         is_there = operation is not None and (admin or not operation.admin)

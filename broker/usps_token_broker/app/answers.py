@@ -1,6 +1,7 @@
 """`POST /v1/answers`: what USPS told a worker, what it means, and what to do about it."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypedDict
 
 from usps_token_broker.app import problems
 from usps_token_broker.app.access import Access
@@ -25,6 +26,14 @@ _RETRY = {Outcome.SUPERSEDED, Outcome.RENEWED}
 
 Refuse = Callable[[Access, tuple[SlotId, ...]], Refused | None]
 """Why an identity may not have these tokens under the configuration in force, or None."""
+
+
+class Blamed(TypedDict):
+    """The tokens that a report says are dead."""
+
+    bearer_serial: int | None
+    payment: SlotId | None
+    payment_serial: int | None
 
 
 class Answers:
@@ -99,17 +108,24 @@ class Answers:
             payment_sent=report.serials.get("payment") is not None,
         )
 
-    async def _settle(
+    def _settle(
         self, report: AnswerReport, verdict: Verdict, slots: tuple[SlotId, ...], call: Call
-    ) -> Reply:
+    ) -> Handled:
+        """At once, where the token was replaced: so it is for all but the first of a crowd."""
         on_label = verdict.blames is Blames.BEARER_THEN_PAYMENT and len(slots) > 1
-        question = await self._loop.report(
-            slots[0].app,
-            call.query.wait,
+        blamed = Blamed(
             bearer_serial=report.serials.get("bearer"),
             payment=slots[1] if on_label else None,
             payment_serial=report.serials.get("payment") if on_label else None,
         )
+        if self._loop.is_superseded(slots[0].app, **blamed):
+            return self._reply(verdict, slots, Question(outcome=Outcome.SUPERSEDED))
+        return self._settle_later(blamed, verdict, slots, call)
+
+    async def _settle_later(
+        self, blamed: Blamed, verdict: Verdict, slots: tuple[SlotId, ...], call: Call
+    ) -> Reply:
+        question = await self._loop.report(slots[0].app, call.query.wait, **blamed)
         refused = self._refuse(call.access, slots) if self._refuse is not None else None
         if refused is not None:
             return await refused if isinstance(refused, Awaitable) else refused

@@ -213,6 +213,19 @@ class Loop:
         event = Reported(ask, app, give_up_at, bearer_serial, payment, payment_serial)
         return await self._put(ask, event)
 
+    def is_superseded(
+        self,
+        app: str,
+        *,
+        bearer_serial: int | None,
+        payment: SlotId | None,
+        payment_serial: int | None,
+    ) -> bool:
+        """Whether `report` of these would say that another token has taken the place already."""
+        now = self._clock()
+        event = Reported(0, app, now.boot, bearer_serial, payment, payment_serial)
+        return self.broker.is_superseded(event, now)
+
     async def renew(self, slot: SlotId, wait_seconds: float) -> Question:
         """Have another token fetched by a person's order; the question that comes back is done."""
         ask = self._next_ask()

@@ -270,6 +270,10 @@ class Broker:
         """The fingerprint of each app's client secret, by the app's name."""
         return {slot.id.app: slot.basis for slot in self._slots.values() if slot.id.is_bearer}
 
+    def is_superseded(self, report: Reported, now: Now) -> bool:
+        """Whether this report is old news: `Settle` would come at once, and nothing would change."""
+        return self._callers.is_superseded(report, now)
+
     @property
     def stopped(self) -> bool:
         """Whether it heard `Stopped`: nothing is begun any more."""

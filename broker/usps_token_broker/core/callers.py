@@ -74,19 +74,34 @@ class Callers:
         )
         return []
 
-    def _blamed(self, event: Reported, now: Now) -> tuple[Slot, int | None]:
+    def is_superseded(self, event: Reported, now: Now) -> bool:
+        """Whether this report is old news: a good token has taken the place of the dead one."""
+        if SlotId(event.app, BEARER) not in self.planner.slots:
+            return False
+        for slot, serial in self._suspects(event):
+            if not _is_current(slot, serial):
+                return slot.servable(now)
+        return False
+
+    def _suspects(self, event: Reported) -> list[tuple[Slot, int | None]]:
+        """Payment token and bearer, or the only one: of these the first that was replaced is it."""
         bearer = self.planner.slots[SlotId(event.app, BEARER)]
         payment = self.planner.slots.get(event.payment) if event.payment else None
         if payment is None or event.payment_serial is None:
-            return bearer, event.bearer_serial
-        if event.bearer_serial is None or not _is_current(payment, event.payment_serial):
-            return payment, event.payment_serial
-        if not _is_current(bearer, event.bearer_serial):
-            return bearer, event.bearer_serial
-        blame = self.blames.setdefault(payment.id, Blame())
-        if blame.falls_on_payment(event.payment_serial, event.bearer_serial, now.boot):
-            return payment, event.payment_serial
-        return bearer, event.bearer_serial
+            return [(bearer, event.bearer_serial)]
+        if event.bearer_serial is None:
+            return [(payment, event.payment_serial)]
+        return [(payment, event.payment_serial), (bearer, event.bearer_serial)]
+
+    def _blamed(self, event: Reported, now: Now) -> tuple[Slot, int | None]:
+        first, *others = self._suspects(event)
+        if not others or not _is_current(*first):
+            return first
+        (second,) = others
+        if not _is_current(*second):
+            return second
+        blame = self.blames.setdefault(first[0].id, Blame())
+        return first if blame.falls_on_payment(first[1], second[1], now.boot) else second
 
     def resolve(self, now: Now) -> Iterator[Command]:
         """Answer all whose slots are good, refuse all who would wait in vain."""
@@ -182,7 +197,7 @@ def _order(waiter: Waiter, slot: Slot) -> Order | None:
     return Order.OPEN if slot.ordered or under_way else Order.DONE
 
 
-def _is_current(slot: Slot, serial: int) -> bool:
+def _is_current(slot: Slot, serial: int | None) -> bool:
     return slot.token is not None and slot.token.serial == serial
 
 

@@ -51,7 +51,9 @@ class Blame:
     doubted: bool = False
     """Whether that payment serial was let off once, since the news came late."""
 
-    def falls_on_payment(self, payment_serial: int, bearer_serial: int, now_boot: float) -> bool:
+    def falls_on_payment(
+        self, payment_serial: int | None, bearer_serial: int | None, now_boot: float
+    ) -> bool:
         """Whether this refusal is the payment token's; remembers it if not.
 
         Both serials must be those in use: what came late tells nothing of the pair there is now.

@@ -216,7 +216,9 @@ class Connection(BaseConnection, Generic[CallerT]):
 
     def _write(self, request: Request, reply: Reply) -> bool:
         """Writes a reply; True when it is the last one."""
-        if reply.status >= _REFUSED or request.body:
+        if request.body:
+            self._lane.charge(AWAITED)
+        elif reply.status >= _REFUSED:
             self._lane.charge(HEAVY)
         last = self._hub.stopping or not request.persistent or reply is replies.INTERNAL_ERROR
         if request.plain and not last:
