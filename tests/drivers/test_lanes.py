@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 from raw_http import turns, until
 
+from usps_token_broker.drivers.server import lanes
 from usps_token_broker.drivers.server.lanes import Lane, Lanes
 from usps_token_broker.drivers.server.limits import Ledger, Limits
 
@@ -202,7 +203,7 @@ async def test_a_uid_keeps_its_lane(crowd):
 async def test_those_beyond_share_one(crowd):
     """So that a thousand uids of a container cost no thousand descriptors."""
     for uid in range(crowd.limits.lanes):
-        crowd.lanes.of(uid).streams += 1
+        crowd.lanes.of(uid).join()
     assert crowd.lanes.of(1000) is crowd.lanes.of(1001)
     assert crowd.lanes.of(1000) not in [crowd.lanes.of(uid) for uid in range(crowd.limits.lanes)]
 
@@ -210,22 +211,35 @@ async def test_those_beyond_share_one(crowd):
 async def test_a_lane_that_nobody_uses_makes_room(crowd):
     """Those in use are kept."""
     for uid in range(crowd.limits.lanes):
-        crowd.lanes.of(uid).streams += 1
+        crowd.lanes.of(uid).join()
     kept = crowd.lanes.of(4)
-    crowd.lanes.of(5).streams -= 1
+    crowd.lanes.of(5).leave()
     own = crowd.lanes.of(1000)
-    own.streams += 1
+    own.join()
     assert own is not crowd.lanes.of(1001)
     assert crowd.lanes.of(4) is kept
     assert crowd.lanes.of(1000) is own
 
 
+async def test_a_lane_that_nobody_uses_is_closed_in_a_moment(crowd, monkeypatch):
+    """Its descriptor is given back; those in use stay."""
+    monkeypatch.setattr(lanes, "_KEPT_SECONDS", 0.01)
+    used, unused = crowd.lanes.of(GREEDY), crowd.lanes.of(MODEST)
+    for lane in (used, unused):
+        lane.join()
+    unused.leave()
+    await until(lambda: unused._epoll.closed)
+    assert crowd.lanes.of(GREEDY) is used
+    assert crowd.lanes.of(MODEST) is not unused
+    assert crowd.lanes._timer is None
+
+
 async def test_a_lane_with_something_put_off_is_used(crowd):
     """Even without a stream, as one that has just been lost may leave it."""
     for uid in range(crowd.limits.lanes):
-        crowd.lanes.of(uid).streams += 1
+        crowd.lanes.of(uid).join()
     crowd.lanes.of(5).put_off(partial(crowd.done.append, "put off"))
-    crowd.lanes.of(5).streams -= 1
+    crowd.lanes.of(5).leave()
     crowd.lanes.of(1000)
     await until(lambda: crowd.done)
 

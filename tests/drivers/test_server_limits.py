@@ -305,6 +305,7 @@ async def test_caller_that_cannot_be_identified(caplog):
 def test_limits_fit_the_process():
     """Few descriptors make for few connections, half of them for one uid."""
     limits = Limits().within(1024)
+    assert limits.lanes == 32
     assert limits.connections == 1024 - 64 - limits.lanes - limits.lingering_refusals
     assert limits.connections_per_uid == limits.connections // 2
     assert Limits().within(1_000_000) == Limits()

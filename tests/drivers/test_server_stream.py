@@ -67,7 +67,7 @@ def pair():
 def lane():
     """That of somebody who is alone."""
     limits = Limits()
-    return Lane(limits, Ledger(limits), asyncio.get_running_loop())
+    return Lane(limits, Ledger(limits), asyncio.get_running_loop(), lambda: None)
 
 
 def start(pair, **kinds):

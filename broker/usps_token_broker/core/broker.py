@@ -271,7 +271,7 @@ class Broker:
         return {slot.id.app: slot.basis for slot in self._slots.values() if slot.id.is_bearer}
 
     def is_superseded(self, report: Reported, now: Now) -> bool:
-        """Whether this report is old news: `Settle` would come at once, and nothing would change."""
+        """Whether this report is old news: `Settle` would come at once and nothing would change."""
         return self._callers.is_superseded(report, now)
 
     @property

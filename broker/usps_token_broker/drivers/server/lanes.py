@@ -1,9 +1,11 @@
 """Lanes: how much of one round of the event loop a uid gets while others want it too."""
 
 import asyncio
+import contextlib
 import select
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from usps_token_broker.drivers.server.faults import report
@@ -13,6 +15,8 @@ HEAVY: Final = 4
 """What a connection or a refusal costs beside a token that lies ready, in requests."""
 AWAITED: Final = 12
 """The same of a reply that does not lie ready, such as the one to a report."""
+_KEPT_SECONDS: Final = 1.0
+
 Ready = Callable[[int], None]
 """Called with the events of epoll(7) that have come."""
 
@@ -30,19 +34,26 @@ class Lane:
     __slots__ = (
         "_due",
         "_epoll",
+        "_idled",
         "_ledger",
         "_left",
         "_limits",
         "_put_off",
         "_ready",
+        "_streams",
         "loop",
-        "streams",
     )
 
-    def __init__(self, limits: Limits, ledger: Ledger, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        ledger: Ledger,
+        loop: asyncio.AbstractEventLoop,
+        idled: Callable[[], None],
+    ) -> None:
         self.loop = loop
-        self.streams = 0
-        """How many use it, whether they are watched or not."""
+        self._idled = idled
+        self._streams = 0
         self._limits = limits
         self._ledger = ledger
         self._ready: dict[int, Ready] = {}
@@ -56,7 +67,17 @@ class Lane:
     @property
     def is_idle(self) -> bool:
         """Whether nobody would miss it."""
-        return not (self.streams or self._put_off or self._due)
+        return not (self._streams or self._put_off or self._due)
+
+    def join(self) -> None:
+        """Counts a stream that uses it, whether it is watched or not."""
+        self._streams += 1
+
+    def leave(self) -> None:
+        """Gives back what `join` counted."""
+        self._streams -= 1
+        if not self._streams:
+            self._idled()
 
     def close(self) -> None:
         """Watches nothing any more, and goes on with nothing."""
@@ -161,27 +182,40 @@ class Lane:
 class Lanes:
     """The lanes of one server. A lane takes a descriptor, so not every uid can have its own."""
 
-    __slots__ = ("_by_uid", "_for_others", "_make", "_most")
+    __slots__ = ("_by_uid", "_for_others", "_loop", "_make", "_most", "_timer")
 
     def __init__(self, limits: Limits, ledger: Ledger, loop: asyncio.AbstractEventLoop) -> None:
-        def make() -> Lane:
-            return Lane(limits, ledger, loop)
-
-        self._make = make
+        self._make = partial(Lane, limits, ledger, loop, self._close_idle_soon)
         self._most = limits.lanes
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
         self._by_uid: dict[int, Lane] = {}
-        self._for_others = make()
+        self._for_others = self._make()
         """For uids for which there is none."""
 
     def of(self, uid: int) -> Lane:
-        """The lane of a uid. It keeps it while it has streams in it."""
+        """The lane of a uid. It keeps it while it has streams in it, and a moment longer."""
         return self._by_uid.get(uid) or self._open(uid)
 
     def close(self) -> None:
         """Closes them all."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for lane in (self._for_others, *self._by_uid.values()):
             lane.close()
         self._by_uid.clear()
+
+    def _close_idle_soon(self) -> None:
+        """Not at once: who connects for each question would have one made for each."""
+        if self._timer is None:
+            with contextlib.suppress(MemoryError):  # then the next one to leave does it
+                self._timer = self._loop.call_later(_KEPT_SECONDS, self._close_idle)
+
+    def _close_idle(self) -> None:
+        self._timer = None
+        for uid in [uid for uid, lane in self._by_uid.items() if lane.is_idle]:
+            self._by_uid.pop(uid).close()
 
     def _open(self, uid: int) -> Lane:
         if len(self._by_uid) >= self._most and not self._make_room():

@@ -8,6 +8,9 @@ _DESCRIPTORS_KEPT_BACK: Final = 64
 """For the state file, USPS connections, logs, worker threads: all that is not a local client."""
 
 
+_DESCRIPTORS_PER_LANE: Final = 32
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on clients. Sizes are bytes, spans are seconds."""
@@ -58,10 +61,12 @@ class Limits:
 
         One uid gets at most half, so that it cannot shut out the others.
         """
-        room = descriptors - _DESCRIPTORS_KEPT_BACK - self.lanes - self.lingering_refusals
+        lanes = max(1, min(self.lanes, descriptors // _DESCRIPTORS_PER_LANE))
+        room = descriptors - _DESCRIPTORS_KEPT_BACK - lanes - self.lingering_refusals
         connections = max(2, min(self.connections, room))
         return replace(
             self,
+            lanes=lanes,
             connections=connections,
             connections_per_uid=min(self.connections_per_uid, connections // 2),
         )

@@ -53,7 +53,7 @@ class Stream(asyncio.Transport):
         self._watched = 0
         self._closing = False
         self._eof_due = False
-        lane.streams += 1
+        lane.join()
         try:
             protocol.connection_made(self)
             self.resume_reading()
@@ -163,7 +163,7 @@ class Stream(asyncio.Transport):
         """Lets go of the socket, and of the lane."""
         if self._socket is not None:
             self._socket = None
-            self._lane.streams -= 1
+            self._lane.leave()
 
     def _fail(self, error: Exception) -> None:
         report("a connection", error)
