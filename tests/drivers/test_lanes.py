@@ -229,9 +229,16 @@ async def test_a_lane_that_nobody_uses_is_closed_in_a_moment(crowd, monkeypatch)
         lane.join()
     unused.leave()
     await until(lambda: unused._epoll.closed)
+    assert crowd.lanes._timer is None
     assert crowd.lanes.of(GREEDY) is used
     assert crowd.lanes.of(MODEST) is not unused
-    assert crowd.lanes._timer is None
+
+
+async def test_a_lane_that_nobody_came_to_use_is_closed_too(crowd, monkeypatch):
+    """A caller that is refused may be gone before it has a stream."""
+    monkeypatch.setattr(lanes, "_KEPT_SECONDS", 0.01)
+    lane = crowd.lanes.of(1000)
+    await until(lambda: lane._epoll.closed)
 
 
 async def test_a_lane_with_something_put_off_is_used(crowd):

@@ -164,6 +164,7 @@ class Server(Generic[CallerT]):
         """Finds out who calls, and whether there is room."""
         connected.settimeout(0)
         peer = self._identify(connected)
+        self._hub.lanes.of(peer.uid).charge(HEAVY)
         excess = self._hub.ledger.connect(peer.uid)
         if excess is not None:
             self._refuse(connected, peer, replies.too_many(excess))
@@ -171,7 +172,6 @@ class Server(Generic[CallerT]):
             self._hub.start(partial(self._receive_later, connected, peer))
         else:
             self._pass_gate(connected, peer)
-        self._hub.lanes.of(peer.uid).charge(HEAVY)
 
     async def _receive_later(self, connected: socket.socket, peer: CallerT) -> None:
         """Goes on once it is known in which groups the caller is."""

@@ -14,7 +14,7 @@ from usps_token_broker.drivers.server.limits import Ledger, Limits
 HEAVY: Final = 4
 """What a connection or a refusal costs beside a token that lies ready, in requests."""
 AWAITED: Final = 12
-"""The same of a reply that does not lie ready, such as the one to a report."""
+"""The same of a request with a body, such as a report, and of a reply that does not lie ready."""
 _KEPT_SECONDS: Final = 1.0
 
 Ready = Callable[[int], None]
@@ -225,6 +225,7 @@ class Lanes:
         except OSError:  # out of descriptors
             return self._for_others
         self._by_uid[uid] = lane
+        self._close_idle_soon()  # nobody may join it: a caller that is refused does not always
         return lane
 
     def _make_room(self) -> bool:
