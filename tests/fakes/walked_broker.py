@@ -52,6 +52,7 @@ def is_ours(thing: object) -> bool:
 
 def living() -> Iterator[Any]:
     """Every object of the package, and what plain containers of such objects lead to."""
+    gc.unfreeze()  # what was there when it settled is not listed else
     todo = [thing for thing in gc.get_objects() if is_ours(thing)]
     seen = set(map(id, todo))
     while todo:
