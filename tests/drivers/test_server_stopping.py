@@ -1,6 +1,7 @@
 """The end of the server: who has asked is answered, who has not is sent away."""
 
 import asyncio
+from contextlib import ExitStack
 
 import anyio
 import pytest
@@ -59,6 +60,23 @@ async def test_request_already_sent_is_answered():
             answer = await client.answer()
             assert answer.headers["connection"] == "close"
             assert await client.is_closed()
+
+
+async def test_requests_of_a_crowd_already_sent_are_all_answered():
+    """However many have asked at once, and however long ago they did so before."""
+    limits = Limits(turn=8)
+    async with serving(limits=limits) as served:
+        with ExitStack() as stack:
+            crowd = [stack.enter_context(Client(served.path)) for _ in range(40)]
+            for client in crowd:
+                await client.ask(get())
+            for connection in served.server._hub.members:
+                connection.deadline -= 2 * limits.parting_seconds
+            for client in crowd:
+                client.socket.send(get("/last"))
+            await served.server.stop(GRACE_SECONDS)
+            for client in crowd:
+                assert (await client.answer()).headers["connection"] == "close"
 
 
 async def test_request_half_sent_is_answered():

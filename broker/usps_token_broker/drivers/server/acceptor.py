@@ -88,8 +88,9 @@ class Server(Generic[CallerT]):
         """
         self._hub.stopping = True
         self._stop_accepting()
-        for _ in range(2):  # turns of the loop, to read what clients have already sent
-            await checkpoint()
+        with anyio.move_on_after(self._limits.parting_seconds):
+            while self._hub.lanes.are_busy():  # with what clients have already sent
+                await checkpoint()
         self._hub.close_idle()
         with anyio.move_on_after(grace_seconds):
             await self._hub.deserted()

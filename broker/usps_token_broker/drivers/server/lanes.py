@@ -64,6 +64,10 @@ class Lane:
         self._epoll = select.epoll()
         loop.add_reader(self._epoll, self._begin)
 
+    def is_busy(self) -> bool:
+        """Whether there is something to read, or to go on with."""
+        return self._due or bool(self._epoll.poll(0, 1))
+
     @property
     def is_idle(self) -> bool:
         """Whether nobody would miss it."""
@@ -196,6 +200,10 @@ class Lanes:
     def of(self, uid: int) -> Lane:
         """The lane of a uid. It keeps it while it has streams in it, and a moment longer."""
         return self._by_uid.get(uid) or self._open(uid)
+
+    def are_busy(self) -> bool:
+        """Whether any of them has something to do."""
+        return any(lane.is_busy() for lane in (self._for_others, *self._by_uid.values()))
 
     def close(self) -> None:
         """Closes them all."""
