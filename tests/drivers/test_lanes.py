@@ -265,3 +265,12 @@ async def test_closed_lanes_do_nothing(crowd):
     crowd.lanes.close()
     await turns(5)
     assert crowd.done == []
+
+
+async def test_closed_lanes_are_not_busy(crowd):
+    """So that a server that has ended can be told to end."""
+    crowd.watch(GREEDY)
+    crowd.lanes.of(MODEST).put_off(partial(crowd.done.append, "put off"))
+    assert crowd.lanes.are_busy()
+    crowd.lanes.close()
+    assert not crowd.lanes.are_busy()

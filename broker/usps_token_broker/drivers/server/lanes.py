@@ -66,7 +66,7 @@ class Lane:
 
     def is_busy(self) -> bool:
         """Whether there is something to read, or to go on with."""
-        return self._due or bool(self._epoll.poll(0, 1))
+        return not self._epoll.closed and (self._due or bool(self._epoll.poll(0, 1)))
 
     @property
     def is_idle(self) -> bool:
