@@ -199,6 +199,63 @@ def test_a_bearer_that_is_gone_changes_nothing():
     assert payment.phase is Phase.HALTED
 
 
+def hears_of_the_scope(play, **ask):
+    """The denial of one who asks for the payment token now."""
+    play.ask(PAYMENT, **ask)
+    return play.denial()
+
+
+@pytest.mark.parametrize("scopes", [LESS, None])
+def test_a_missing_scope_is_not_told_while_another_bearer_is_fetched(scopes):
+    """Clients take it for final, and the bearer under way may have the scope."""
+    play = cold(scopes=scopes)
+    if scopes is None:
+        play.fail(PAYMENT, FailureKind.SCOPE_MISSING)
+    assert hears_of_the_scope(play).code is Code.SCOPE_MISSING
+    play.report_dead(BEARER)
+    told = hears_of_the_scope(play, wait=0)
+    assert told.code is Code.NOT_READY
+    assert told.detail.startswith("no payment token: it needs another bearer token")
+
+
+def test_who_waits_while_another_bearer_is_fetched_gets_the_token_that_it_brings():
+    """USPS has granted the product, and somebody has just had the bearer renewed for it."""
+    play = cold(scopes=LESS)
+    play.report_dead(BEARER)
+    play.ask(PAYMENT, wait=10)
+    play.grant(BEARER, scopes=SCOPES)
+    play.grant(PAYMENT)
+    play.said("answer 2")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_missing_scope_is_told_again_once_the_other_bearer_is_none_that_has_it(fails):
+    """Whether it came without the scope, or did not come."""
+    play = cold(scopes=LESS)
+    play.report_dead(BEARER)
+    play.ask(PAYMENT, wait=10)
+    if fails:
+        play.fail(BEARER)
+    else:
+        play.grant(BEARER, scopes=LESS)
+    play.said("deny 2 scope_missing")
+    assert hears_of_the_scope(play, wait=10).code is Code.SCOPE_MISSING
+
+
+def test_an_order_while_another_bearer_is_fetched_is_carried_out_with_that():
+    """It is not spent on the one that is known to lack the scope."""
+    play = Playbook()
+    play.ready()
+    play.report_dead(BEARER)
+    play.grant(BEARER, scopes=LESS)
+    play.wait(HOUR)
+    play.order(BEARER)
+    play.order(PAYMENT)
+    assert set(play.flights) == {BEARER}
+    play.grant(BEARER, scopes=SCOPES)
+    assert PAYMENT in play.flights
+
+
 # -- a 401 ----------------------------------------------------------------------------------------
 
 
@@ -216,6 +273,31 @@ def test_the_new_bearer_is_tried_at_once():
     play.fail(PAYMENT, FailureKind.BEARER_REFUSED)
     play.grant(BEARER, value="secret-new")
     assert play.flights[PAYMENT].bearer.reveal() == "secret-new"
+
+
+def test_a_first_401_is_no_refusal_of_the_payment_token_yet():
+    """It may be the bearer: while the guard holds its renewal, nothing final is told."""
+    play = Playbook()
+    play.ready()
+    play.report_dead(BEARER)
+    play.grant(BEARER)
+    play.forget(PAYMENT)
+    play.fail(PAYMENT, FailureKind.BEARER_REFUSED)
+    play.ask(PAYMENT)
+    told = play.denial()
+    assert told.code is Code.NOT_READY
+    assert told.retry_after_seconds == pytest.approx(60, abs=0.01)
+    assert play.view(PAYMENT).trouble.code is Code.NOT_READY
+
+
+def test_a_401_of_two_bearers_is_one():
+    """Then a person must act."""
+    play = cold()
+    play.fail(PAYMENT, FailureKind.BEARER_REFUSED)
+    play.grant(BEARER)
+    play.fail(PAYMENT, FailureKind.BEARER_REFUSED)
+    play.ask(PAYMENT)
+    assert play.denial().code is Code.PAYMENT_REFUSED
 
 
 def test_a_second_401_halts_the_payment_slot_and_leaves_the_bearer_alone():

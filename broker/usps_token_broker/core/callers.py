@@ -6,7 +6,7 @@ A caller waits only while a flight is out or the next one starts before the call
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from usps_token_broker.core import denials
+from usps_token_broker.core import denials, payments
 from usps_token_broker.core.commands import Answer, Command, Denial, Deny, Outcome, Settle
 from usps_token_broker.core.denials import Order
 from usps_token_broker.core.events import Asked, RenewalOrdered, Reported
@@ -153,13 +153,17 @@ class Callers:
         """When this slot's next attempt starts, its bearer's where it needs one first."""
         if slot.phase is Phase.FETCHING:
             return now.boot
-        if slot.halted() and not slot.ordered:
+        if slot.halted() and not slot.ordered and not self._awaits_bearer(slot):
             return None
         start = self.planner.next_start(slot, now, hurried=True)
         if start is not None:
             return start.at
         bearer = self.planner.bearer_of(slot)
         return None if bearer is slot else self.expected_at(bearer, now)
+
+    def _awaits_bearer(self, slot: Slot) -> bool:
+        bearer = self.planner.bearer_of(slot)
+        return bearer is not slot and payments.awaits_bearer(slot, bearer)
 
     def denial(self, slot: Slot, now: Now, *, order: Order | None = None) -> Denial:
         """Why this slot has no token now; the bearer's reason where that is what is missing.
@@ -169,6 +173,8 @@ class Callers:
         start = self.planner.next_start(slot, now, hurried=True)
         if start is not None:
             return denials.deny(slot, start.at, start.held, now, order=order)
+        if slot.halted() and self._awaits_bearer(slot):
+            return denials.scope_in_doubt(slot, now)
         bearer = self.planner.bearer_of(slot)
         waits = slot.phase in {Phase.IDLE, Phase.WAITING} or order is Order.OPEN
         if waits and bearer is not slot:

@@ -123,6 +123,17 @@ def _of_state(slot: Slot, held: Held) -> _Said:
     return _Said(Code.UPSTREAM_RATE_LIMITED, why, again)
 
 
+def scope_in_doubt(slot: Slot, now: Now) -> Denial:
+    """The denial for a slot whose bearer lacked a scope, while another bearer is being fetched."""
+    before = f"; before that: {slot.trouble.detail}" if slot.trouble else ""
+    return Denial(
+        code=Code.NOT_READY,
+        detail=f"{_lack(slot, now)}: it needs another bearer token, which is being fetched{before}",
+        fix=f"ask again with a longer `wait`; {_STATUS_FIX}",
+        retry_after_seconds=1.0,
+    )
+
+
 def guarded(slot: Slot, now: Now) -> Denial:
     """Why a report causes no renewal: one fresh token after another was reported."""
     until_at = slot.guard.until_at

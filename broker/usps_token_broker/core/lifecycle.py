@@ -7,11 +7,11 @@ spent.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from usps_token_broker.core import schedule
 from usps_token_broker.core.budget import EXTRA, FIRST, Bucket
-from usps_token_broker.core.outcomes import Failure, FailureKind, Grant
+from usps_token_broker.core.outcomes import Code, Failure, FailureKind, Grant
 from usps_token_broker.core.phases import MOVES, NEEDS, Cause, Move, Wanted
 from usps_token_broker.core.reports import Guard
 from usps_token_broker.core.trouble import Trouble
@@ -271,6 +271,9 @@ class Slot:
         if was_probe and not final and not _is_an_answer(failure):
             self._probed_in_vain(failure, again_at, now)
             return
+        if not final and failure.kind is FailureKind.BEARER_REFUSED:
+            # Another bearer may cure it, so it is no refusal of this token yet.
+            failure = replace(failure, code=Code.NOT_READY)
         self.trouble = Trouble.after(self.trouble, failure, now.wall)
         if final:
             self.refused = asked_with

@@ -9,7 +9,7 @@ from usps_token_broker.core import notes
 from usps_token_broker.core.commands import Note
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import FailureKind
-from usps_token_broker.core.values import PAYMENTS_SCOPE, Now
+from usps_token_broker.core.values import PAYMENTS_SCOPE, Now, Phase
 
 
 def refused_with(slot: Slot, bearer: Slot) -> bool:
@@ -22,6 +22,12 @@ def lacks_scope(bearer: Slot) -> bool:
     """Whether this bearer is known to lack the scope; not knowing is no reason not to ask."""
     scopes = bearer.token.scopes if bearer.token else None
     return scopes is not None and PAYMENTS_SCOPE not in scopes
+
+
+def awaits_bearer(slot: Slot, bearer: Slot) -> bool:
+    """Whether a bearer is being fetched that may have the scope which the one we have lacks."""
+    in_want = lacks_scope(bearer) or slot.halted_for_scope()
+    return in_want and bearer.phase is Phase.FETCHING
 
 
 def check_scope(slot: Slot, bearer: Slot, now: Now) -> list[Note]:

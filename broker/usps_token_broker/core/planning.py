@@ -106,6 +106,8 @@ class Planner:
         bearer = self.bearer_of(slot)
         if not bearer.servable(now) or payments.refused_with(slot, bearer):
             return False
+        if payments.awaits_bearer(slot, bearer):
+            return False
         return not bearer.reported or bearer.suspect or not self._renewing(bearer, now)
 
     def _renewing(self, bearer: Slot, now: Now) -> bool:
