@@ -105,7 +105,45 @@ WORDS = "CRID isn't enrolled in USPS Ship Outbound"
         pytest.param(b"", UspsError("", "", (), Shape.EMPTY), id="empty"),
         pytest.param(b" \r\n\t ", UspsError("", "", (), Shape.EMPTY), id="blanks"),
         pytest.param(b"\xef\xbb\xbf", UspsError("", "", (), Shape.EMPTY), id="byte order mark"),
-        pytest.param(b"upstream error", UspsError("", "", (), Shape.GARBAGE), id="text"),
+        pytest.param(
+            b"upstream error\n", UspsError("", "upstream error", (), Shape.TEXT), id="text"
+        ),
+        pytest.param(
+            b'"upstream error"', UspsError("", "upstream error", (), Shape.TEXT), id="string"
+        ),
+        pytest.param(
+            b'{"timestamp": 1, "status": 401, "error": "Unauthorized", "message": "no scope"}',
+            UspsError("Unauthorized", "no scope", (), Shape.OAUTH),
+            id="words beside the error",
+        ),
+        pytest.param(
+            b'{"error": "no scope"}',
+            UspsError("", "no scope", (), Shape.OAUTH),
+            id="words as error",
+        ),
+        pytest.param(
+            b'[{"CODE": "E1", "Message": "no"}]', UspsError("E1", "no", (), Shape.JSON), id="a list"
+        ),
+        pytest.param(
+            b'{"errors": [{"code": 401, "message": "no"}, "never"]}',
+            UspsError("401", "no. never", (), Shape.JSON),
+            id="errors without an error",
+        ),
+        pytest.param(
+            b'{"error": {"code": "401", "error": {"description": "no", "title": "invalid_token"}}}',
+            UspsError("401", "no", ("invalid_token",), Shape.API),
+            id="an error in an error",
+        ),
+        pytest.param(
+            b'{"body": {"scope": "x", "message": "no"}}',
+            UspsError("", "no", (), Shape.JSON),
+            id="an error in a body",
+        ),
+        pytest.param(
+            b'[{"message": "no", "x',
+            UspsError("", "no", (), Shape.CUT),
+            id="a list that ends too soon",
+        ),
         pytest.param(b"\xff\xfe\x00", UspsError("", "", (), Shape.GARBAGE), id="no text at all"),
         pytest.param(b"[" * 5000, UspsError("", "", (), Shape.GARBAGE), id="nested too deeply"),
         pytest.param(

@@ -103,7 +103,7 @@ def _by_endpoint(call: Transcript, status: int) -> str | None:
         return None
     error = parse_error(call.body)
     body = call.body.encode("utf-8", "replace")
-    if "/oauth2/" in call.path or error.code == "invalid_client":
+    if "/oauth2/" in call.path or error.code.lower() == "invalid_client":
         return token_failure(status, call.headers, body).reason
     if "/payment-authorization" in call.path:
         return payment_failure(status, call.headers, body).reason

@@ -104,13 +104,16 @@ class _Answer:
     def in_between(self) -> Failure:
         """Something that is not the API answered with this status."""
         what = _BODIES.get(self.error.shape, "a body that is not USPS's")
-        said = quote(self.error, self.secrets) if self.error.shape is Shape.HTML else ""
+        said = (
+            quote(self.error, self.secrets) if self.error.shape in {Shape.HTML, Shape.TEXT} else ""
+        )
         detail = f"something in front of USPS answered {self.status} with {what}{said}"
         return self.passing("answered_in_between", detail)
 
 
 _BODIES: Final = {
     Shape.HTML: "a page",
+    Shape.TEXT: "bare words",
     Shape.EMPTY: "no body",
     Shape.COMPRESSED: "a compressed body, though none was asked for",
     Shape.TOO_LARGE: "a body that is far too large",

@@ -9,7 +9,7 @@ import enum
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -31,9 +31,18 @@ _FIELD: Final = re.compile(
 _CODE_NAMES: Final = frozenset({"error", "errorcode", "code"})
 _PROSE_NAMES: Final = frozenset(
     {"message", "detail", "title", "error_description", "faultstring", "body"}
+    | {"error", "errors", "description", "errormessage", "reason", "fault"}
 )
+"""The second line: as others than USPS write it."""
+_MAX_STRINGS: Final = 200
+_MAX_TEXT_CHARS: Final = 2000
+_UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _ENROLLED: Final = re.compile(r"\benroll?ed\b", re.IGNORECASE)
 _GENERIC: Final = frozenset({"bad request", "unauthorized", "forbidden", "not found"})
+
+
+_Named = tuple[str, str, bool]
+"""A string, the name before it in lower case, and whether it is whole."""
 
 
 class Shape(enum.StrEnum):
@@ -53,6 +62,8 @@ class Shape(enum.StrEnum):
     """The beginning of JSON, as far as it can be read."""
     HTML = "html"
     """A page, or anything else that begins with `<`."""
+    TEXT = "text"
+    """Words without any form, or a string of JSON."""
     EMPTY = "empty"
     GARBAGE = "garbage"
     COMPRESSED = "compressed"
@@ -101,9 +112,18 @@ def parse_error(body: bytes | str) -> UspsError:
         value = msgspec.json.decode(text.encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return _of_no_json(text)
-    if not isinstance(value, dict):
-        return UspsError("", "", (), Shape.JSON)
-    return _of_fields(value)
+    return _of_json(value)
+
+
+def _of_json(value: object) -> UspsError:
+    if isinstance(value, str):
+        return UspsError("", value[:_MAX_TEXT_CHARS].strip(), (), Shape.TEXT)
+    found = _of_fields(value) if isinstance(value, dict) else UspsError("", "", (), Shape.JSON)
+    if found.message or found.sub_codes:
+        return found
+    # Nothing where USPS writes it: its words count wherever they stand.
+    anywhere = _of_strings(_strings(value), found.shape)
+    return replace(anywhere, code=found.code or anywhere.code)
 
 
 def error_of(headers: Mapping[str, str], body: bytes) -> UspsError:
@@ -135,8 +155,11 @@ def _of_fields(fields: Mapping[str, object]) -> UspsError:
     if isinstance(error, dict):
         return _of_api(error)
     if isinstance(error, str):
+        code = _code(error)
         message = _text(fields.get("error_description"))
-        return UspsError(_code(error), message, (), Shape.OAUTH)
+        others = ("" if code else error, fields.get("message"), fields.get("detail"))
+        message = message or _sentences(map(_text, others))
+        return UspsError(code, message, (), Shape.OAUTH)
     if isinstance(body, str) and ("roles" in fields or _ENROLLED.search(body)):
         return UspsError("", _text(body), (), Shape.ENROLMENT)
     said = (_text(fields.get(key)) for key in ("message", "detail", "title", "body"))
@@ -174,8 +197,10 @@ def _of_no_json(text: str) -> UspsError:
     if text.startswith("<"):
         title = _HTML_TITLE.search(text)
         return UspsError("", title[1].strip() if title else "", (), Shape.HTML)
-    if text.startswith("{"):
+    if text.startswith(("{", "[")):
         return _of_cut(text)
+    if _UNREADABLE.search(text) is None:
+        return UspsError("", text[:_MAX_TEXT_CHARS].strip(), (), Shape.TEXT)
     return UspsError("", "", (), Shape.GARBAGE)
 
 
@@ -185,8 +210,25 @@ def _of_cut(text: str) -> UspsError:
     Of the string in which it ends the words count, but half a code is none.
     """
     found = [(name, _unescaped(value), bool(end)) for name, value, end in _FIELD.findall(text)]
-    if not found:
-        return UspsError("", "", (), Shape.GARBAGE)
+    return _of_strings(found, Shape.CUT) if found else UspsError("", "", (), Shape.GARBAGE)
+
+
+def _strings(value: object) -> list[_Named]:
+    """The strings in a value of JSON, in their order, each by the nearest name above it."""
+    found: list[_Named] = []
+    waiting: list[tuple[str, object]] = [("", value)]
+    while waiting and len(found) < _MAX_STRINGS:
+        name, each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += [(key.lower(), below) for key, below in reversed(each.items())]
+        elif isinstance(each, list):
+            waiting += [(name, below) for below in reversed(each[:_MAX_ITEMS])]
+        elif isinstance(each, str | int) and not isinstance(each, bool):
+            found.append((name, str(each).strip(), True))
+    return found
+
+
+def _of_strings(found: list[_Named], shape: Shape) -> UspsError:
     codes = [
         _code(value)
         for name, value, is_whole in found
@@ -198,10 +240,10 @@ def _of_cut(text: str) -> UspsError:
         message=_sentences(
             value
             for name, value, _ in found
-            if name in _PROSE_NAMES and not _TITLE_CODE.fullmatch(value)
+            if name in _PROSE_NAMES and not _TITLE_CODE.fullmatch(value) and value not in codes
         ),
         sub_codes=tuple(sub_codes[:_MAX_ITEMS]),
-        shape=Shape.CUT,
+        shape=shape,
         sources=_distinct(value for name, value, _ in found if name in {"source", "parameter"}),
     )
 
