@@ -79,7 +79,19 @@ def listed(code: str, words: str, source: object = HEADER) -> bytes:
             "token_endpoint",
             id="a worker asks for a token itself",
         ),
+        pytest.param(
+            told(
+                429, oauth_error("invalid_request", "SpikeArrestViolation: …"), "/oauth2/v3/token"
+            ),
+            "token_endpoint",
+            id="a worker asks for a token itself too often",
+        ),
         pytest.param(told(401, MALFORMED), "token_malformed", id="not a JWT"),
+        pytest.param(
+            told(401, fault("JWT decoding failed: policy(x)", "steps.jwt.FailedToDecode")),
+            "token_malformed",
+            id="not a JWT, fault",
+        ),
         pytest.param(
             told(401, fault("Failed to resolve", "oauth.v2.FailedToResolveAccessToken")),
             "token_malformed",
@@ -108,6 +120,9 @@ def listed(code: str, words: str, source: object = HEADER) -> bytes:
             told(401, oauth_error("invalid_client", "InvalidApiKeyForGivenResource: …")),
             "product_missing",
             id="product, oauth",
+        ),
+        pytest.param(
+            told(401, oauth_error("INVALID_CLIENT", "")), "product_missing", id="in capitals"
         ),
         pytest.param(told(401, SCOPE), "scope_missing", id="scope at 401"),
         pytest.param(
@@ -219,6 +234,53 @@ def test_what_is_not_the_tokens_fault_costs_no_renewal(verdict: Verdict, code: s
     assert (verdict.code, verdict.blames) == (code, Blames.NOTHING)
     assert verdict.detail
     assert verdict.fix
+
+
+WORDS = "Insufficient OAuth scope"
+ODD = [
+    json.dumps(WORDS),
+    f"{WORDS}\r\n",
+    json.dumps({"body": WORDS}),
+    json.dumps({"body": {"message": WORDS}}),
+    json.dumps({"body": json.dumps({"message": WORDS})}),
+    json.dumps({"fault": WORDS}),
+    json.dumps({"fault": {"faultstring": WORDS, "detail": "none"}}),
+    json.dumps([{"message": WORDS}]),
+    json.dumps({"errors": [{"code": 401, "message": WORDS}]}),
+    json.dumps({"error": {"code": 401, "errors": [WORDS]}}),
+    json.dumps({"error": {"error": {"description": WORDS}}}),
+    json.dumps({"ERROR": {"MESSAGE": WORDS.upper()}}),
+    json.dumps({"error": WORDS}),
+    json.dumps({"status": 401, "error": "Unauthorized", "message": WORDS}),
+    json.dumps({"errorMessage": WORDS}),
+]
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_words_count_wherever_they_stand(body: str) -> None:
+    """A good token is not called dead since USPS, or what is in between, writes in another form."""
+    assert told(401, body).code is VerdictCode.SCOPE_MISSING
+
+
+@pytest.mark.parametrize(
+    "words", ["Access token expired, or it lacks the required scope", "Token revoked for scope x"]
+)
+def test_a_token_called_dead_is_renewed_whatever_else_is_said_of_it(words: str) -> None:
+    """To call a dead one final would cost more than a renewal."""
+    assert told(401, api_error(401, words)).blames is Blames.BEARER
+
+
+def test_a_contract_is_no_dead_payment_token() -> None:
+    """Though USPS may say whose contract it is."""
+    body = api_error(403, "The contract of the payment authorization token is not valid")
+    verdict = told(403, body, LABEL, payment_sent=True)
+    assert (verdict.code, verdict.blames) == ("contract", Blames.NOTHING)
+
+
+def test_a_payment_token_called_expired_is_dead_whatever_its_contract() -> None:
+    """As a bearer called dead is."""
+    body = api_error(403, "The payment authorization token has expired; see your contract")
+    assert told(403, body, LABEL, payment_sent=True).code is VerdictCode.PAYMENT_TOKEN_DEAD
 
 
 DEAD = [

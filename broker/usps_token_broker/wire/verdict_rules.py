@@ -107,7 +107,10 @@ def _words(pattern: str) -> re.Pattern[str]:
 
 _PAYMENT_TOKEN: Final = _words(r"payment[-_ ]?auth(?:orization)?[-_ ]?token")
 _MISSING: Final = _words(r"(?<!or )(?<!\w)(?:missing|must not be null|not present)\b(?! or)")
-_MALFORMED: Final = _words(r"(?:(?<!\w)malformed\b|not a jwt|failed ?to ?resolve ?access ?token)")
+_MALFORMED: Final = _words(
+    r"(?:(?<!\w)malformed\b|not a jwt|failed ?to ?resolve ?access ?token"
+    r"|failed ?to ?decode)"
+)
 _OVER: Final = _words(r"(?<!\w)(?:expired|revoked|no longer valid)")
 _DEAD: Final = _words(r"(?<!\w)(?:expired|revoked|invalid|not valid|no longer valid)")
 _RATE: Final = _words(r"policies\.ratelimit|spikearrestviolation|quotaviolation")
@@ -161,7 +164,19 @@ def _is_payment_dead(seen: Seen) -> bool:
 
 
 def _is_invalid_client(seen: Seen) -> bool:
-    return "invalid_client" in (seen.error.code, *seen.error.sub_codes)
+    codes = (seen.error.code, *seen.error.sub_codes)
+    return any(code.lower() == "invalid_client" for code in codes)
+
+
+def _lacks_scope(seen: Seen) -> bool:
+    """Not where the token is called dead in the same breath: only another one will tell."""
+    return lacks_scope(seen.error, seen.headers) and not _finds(_OVER, seen)
+
+
+def _is_contract(seen: Seen) -> bool:
+    """Its words may name the payment token as well, whose contract it is."""
+    is_dead = names_payment_token(seen) and _finds(_OVER, seen)
+    return _is_forbidden(seen) and _finds(_CONTRACT, seen) and not is_dead
 
 
 def _dead_detail(seen: Seen) -> str:
@@ -195,16 +210,16 @@ RULES: Final = (
         lambda s: HTTPStatus.OK <= s.status < HTTPStatus.MULTIPLE_CHOICES,
     ),
     _rule(
+        VerdictCode.TOKEN_ENDPOINT,
+        lambda s: _is_client_error(s) and "oauth2" in s.segments,
+    ),
+    _rule(
         VerdictCode.RATE_LIMITED,
         lambda s: s.status == HTTPStatus.TOO_MANY_REQUESTS or _finds(_RATE, s),
     ),
     _rule(
         VerdictCode.SERVER_ERROR,
         lambda s: s.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
-    ),
-    _rule(
-        VerdictCode.TOKEN_ENDPOINT,
-        lambda s: _is_client_error(s) and "oauth2" in s.segments,
     ),
     _rule(
         VerdictCode.HOST_MISMATCH,
@@ -223,6 +238,7 @@ RULES: Final = (
         lambda s: remedies.payment_row(s.error, "payment_role"),
         detail=catalogue.row("payment_role").cause,
     ),
+    _rule(VerdictCode.CONTRACT, _is_contract),
     _rule(
         VerdictCode.PAYMENT_TOKEN_MISSING,
         lambda s: _refuses_payment_token(s) and _is_missing(s),
@@ -235,7 +251,7 @@ RULES: Final = (
     _rule(VerdictCode.PAYMENT_TOKEN_DEAD, _is_payment_dead),
     _rule(
         VerdictCode.SCOPE_MISSING,
-        lambda s: _is_unauthorized(s) and lacks_scope(s.error, s.headers),
+        lambda s: _is_unauthorized(s) and _lacks_scope(s),
     ),
     _rule(
         VerdictCode.PRODUCT_MISSING,
@@ -243,10 +259,9 @@ RULES: Final = (
     ),
     _rule(VerdictCode.TOKEN_MALFORMED, lambda s: _is_unauthorized(s) and _is_malformed(s)),
     _rule(VerdictCode.TOKEN_DEAD, _is_unauthorized, detail=_dead_detail, fix=_dead_fix),
-    _rule(VerdictCode.CONTRACT, lambda s: _is_forbidden(s) and _finds(_CONTRACT, s)),
     _rule(
         VerdictCode.SCOPE_MISSING,
-        lambda s: _is_forbidden(s) and lacks_scope(s.error, s.headers),
+        lambda s: _is_forbidden(s) and _lacks_scope(s),
     ),
     _rule(VerdictCode.PRODUCT_MISSING, lambda s: _is_forbidden(s) and lacks_product(s.error)),
     _rule(
