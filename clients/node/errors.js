@@ -21,7 +21,8 @@ const START = '`systemctl status usps-token-broker.socket usps-token-broker` tel
 /** No token, and why. `code` is for programs, `detail` (what) and `fix` (what to do) for people; never holds a token. */
 export class BrokerError extends Error {
   constructor(code, detail, fix = '', { passing = PASSING.has(code), ...more } = {}) {
-    super(`${detail} [${code}]${fix && `; ${fix}`}`);
+    const named = (more.reason ?? code) === code ? code : `${code}: ${more.reason}`;
+    super(`${detail} [${named}]${fix && `; ${fix}`}`);
     const permanent = PERMANENT.has(code);
     Object.assign(this, { name: 'BrokerError', code, detail, fix, permanent, retryAfter: null }, more);
     Object.defineProperty(this, 'passing', { value: passing });

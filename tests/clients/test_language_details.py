@@ -322,6 +322,21 @@ def test_an_error_shows_no_token(client, broker):
     assert "bearer-1" not in json.dumps(fails(client, "headers", "bad_answer"))
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"reason": "client_secret_wrong"}, "credentials_refused: client_secret_wrong"),
+        ({"reason": "credentials_refused"}, "credentials_refused"),
+        ({}, "credentials_refused"),
+    ],
+)
+def test_an_error_says_its_row_and_what_to_do(client, broker, more, named):
+    """A traceback shows the message alone."""
+    broker.always = problem(502, "credentials_refused", **more)
+    said = fails(client, "headers", "credentials_refused")["message"]
+    assert said == (f"the detail of credentials_refused [{named}]; the fix of credentials_refused")
+
+
 # -- trouble ---------------------------------------------------------------------------------------
 
 

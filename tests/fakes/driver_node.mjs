@@ -69,8 +69,8 @@ async function answer(line) {
     return { gives: (await calls[call](rest)) ?? null };
   } catch (error) {
     if (!(error instanceof BrokerError)) return { raised: `${error?.name}: ${error?.message}` };
-    const { code, permanent, retryAfter: retry_after, detail, fix } = error;
-    return { error: { code, permanent, retry_after, detail, fix, trace: inspect(error, { depth: 9, showHidden: true }) } };
+    const { code, permanent, retryAfter: retry_after, detail, fix, message } = error;
+    return { error: { code, permanent, retry_after, detail, fix, message, trace: inspect(error, { depth: 9, showHidden: true }) } };
   }
 }
 

@@ -111,7 +111,7 @@ while (($line = fgets(STDIN)) !== false) {
         $gives = called($client, $asked['call'], array_diff_key($asked, ['call' => 0]));
         $said = ['gives' => $gives instanceof TokenClient ? null : $gives];
     } catch (BrokerError $error) {
-        $said = ['error' => ['code' => $error->kind, 'permanent' => $error->permanent, 'retry_after' => $error->retryAfter, 'detail' => $error->detail, 'fix' => $error->fix, 'trace' => print_r($error->getTrace(), true)]];
+        $said = ['error' => ['code' => $error->kind, 'permanent' => $error->permanent, 'retry_after' => $error->retryAfter, 'detail' => $error->detail, 'fix' => $error->fix, 'message' => $error->getMessage(), 'trace' => print_r($error->getTrace(), true)]];
     } catch (\Throwable $error) {
         $said = ['raised' => get_class($error) . ': ' . $error->getMessage() . print_r($error->getTrace(), true)];
     }

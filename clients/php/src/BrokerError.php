@@ -35,7 +35,8 @@ final class BrokerError extends \RuntimeException
         public readonly ?float $nextAttemptAt = null,
         bool $passing = false,
     ) {
-        parent::__construct("$detail [$kind]" . ($fix === '' ? '' : "; $fix"));
+        $named = $reason === '' || $reason === $kind ? $kind : "$kind: $reason";
+        parent::__construct("$detail [$named]" . ($fix === '' ? '' : "; $fix"));
         Frames::forgetArguments($this);
         $this->permanent = in_array($kind, self::PERMANENT, true);
         $this->passing = $passing || in_array($kind, self::PASSING, true);
