@@ -101,6 +101,8 @@ async def test_a_report_that_comes_too_soon_is_throttled_and_says_when():
             said = (await broker.report(401, DEAD, serials={"bearer": token["serial"]})).json
             assert said["outcome"] == expected
         assert said["retry"] is False
+        assert "renewed after a report not long ago" in said["detail"]
+        assert "USPS answered 401" in said["detail"]
         assert 0 < said["retry_after"] <= 60
         assert said["next_attempt_at"] == pytest.approx(
             broker.clock().wall + said["retry_after"], abs=0.01

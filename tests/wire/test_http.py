@@ -153,6 +153,12 @@ def test_problem_tells_all_that_applies():
     assert msgspec.json.decode(problem_reply(full).body, type=Problem) == full
 
 
+def test_a_reason_that_says_no_more_than_the_code_is_left_out():
+    """Clients show both, one after the other."""
+    assert problem(Code.NOT_READY, "", "", reason="not_ready").reason is None
+    assert problem(Code.NOT_READY, "", "", reason="bearer_refused").reason == "bearer_refused"
+
+
 @pytest.mark.parametrize(("seconds", "header"), [(0, "0"), (0.1, "1"), (60, "60"), (-5, "0")])
 def test_retry_after_is_rounded_up(seconds, header):
     """The header is in whole seconds, never too early and never negative (RFC 9110 10.2.3)."""

@@ -142,7 +142,7 @@ class Answers:
             to_json(
                 VerdictMessage(
                     code=verdict.code.value,
-                    detail=denial.detail if denial else verdict.detail,
+                    detail=f"{denial.detail}; {verdict.detail}" if denial else verdict.detail,
                     fix=denial.fix if denial else verdict.fix,
                     retry=outcome in _RETRY and headers is not None,
                     outcome=outcome.value,

@@ -104,7 +104,7 @@ def problem(  # noqa: PLR0913 - one argument for each member of the document
         retry_after=retry_after,
         upstream_status=upstream_status,
         upstream_code=upstream_code,
-        reason=reason,
+        reason=None if reason == code.value else reason,
         problems=problems,
     )
 
