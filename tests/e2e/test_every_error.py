@@ -6,6 +6,7 @@ What a worker meets goes through the real curl; what the broker meets goes throu
 import json
 import shutil
 import subprocess
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -32,21 +33,11 @@ NO_QUOTAS = [
 ]
 CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 OTHERWISE = {
-    "not_an_error": "tests/wire/test_verdicts.py",
-    "payment_token_malformed": "tests/wire/test_explaining.py",
-    "token_endpoint": "tests/wire/test_verdicts.py: a worker is told so by `POST /v1/answers`",
-    "old_host": "tests/wire/test_explaining.py: a host of USPS, which tests do not call",
     "payment_role": "only where a row of USPS's own codes does not say it better",
     "160220": "the list has it; no role that the simulator knows of brings it",
     "160304": "as 160302; the simulator makes no such label",
     "160305": "as 160302; the simulator makes no such label",
     "role_malformed": "tests/config/test_config_role_remarks.py: told before USPS is asked",
-    "credentials_refused": "tests/wire/test_usps_refusals.py",
-    "grant_not_allowed": "tests/wire/test_usps_refusals.py",
-    "payment_refused": "tests/wire/test_usps_refusals.py",
-    "payments_forbidden": "tests/wire/test_usps_refusals.py",
-    "answer_unexpected": "tests/wire/test_usps_refusals.py",
-    "token_unchanged": "tests/core: the core finds it by itself",
     "certificate_refused": "tests/drivers/test_upstream.py",
     "certificate_out_of_time": "tests/drivers/test_upstream.py",
     "tls_failed": "tests/drivers/test_upstream.py",
@@ -130,6 +121,7 @@ def named(text, **more):
 @pytest.mark.parametrize(
     ("code", "fault", "path"),
     [
+        ("not_an_error", "", ADDRESS),
         ("token_dead", "unauthorized=expired", ADDRESS),
         ("token_dead", "unauthorized=revoked", ADDRESS),
         ("token_malformed", "unauthorized=malformed", ADDRESS),
@@ -187,6 +179,35 @@ def test_a_label_without_its_payment_token_has_its_name(usps, bearer):
 
 
 @CURL
+def test_a_payment_token_that_is_cut_has_its_name(usps, bearer, payment):
+    """The bearer is as it should be."""
+    headers = f"Authorization: Bearer {bearer}", f"{PAYMENT}: {payment[:255]}"
+    told = curl(usps, LABEL, *headers, body=dict(EXAMPLE_LABEL))
+    assert named(told) == "payment_token_malformed"
+
+
+@CURL
+def test_a_host_of_the_platform_before_has_its_name(usps, bearer):
+    """The name alone is USPS's: curl is told to connect to the simulator."""
+    inject(usps, "unauthorized=other_host")
+    simulator = urlsplit(usps.base_url).netloc
+    words = [
+        "-sv",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "10",
+        "--connect-to",
+        f"api.usps.com:80:{simulator}",
+    ]
+    url, header = f"http://api.usps.com{ADDRESS}", f"Authorization: Bearer {bearer}"
+    done = subprocess.run(
+        ["curl", *words, "-H", header, url], capture_output=True, check=False, timeout=30
+    )
+    assert named((done.stderr + done.stdout).decode("utf-8", "replace")) == "old_host"
+
+
+@CURL
 def test_a_dead_payment_token_has_its_name(usps, bearer, payment):
     """It is named in the answer, so the bearer is not suspected."""
     usps.ask("POST", "/sim/revocations", {"what": "payment"})
@@ -210,6 +231,7 @@ def test_a_worker_that_asks_for_tokens_itself_is_told_why_it_is_refused(usps):
     }  # fmt: skip
     assert named(curl(usps, TOKEN, body=body)) == "client_secret_wrong"
     assert named(curl(usps, TOKEN, body=body | {"client_id": "not-yet"})) == "client_unknown"
+    assert named(curl(usps, TOKEN, body=body | {"grant_type": "x"})) == "grant_not_allowed"
 
 
 def of_driver(outcome):
@@ -226,6 +248,8 @@ def of_driver(outcome):
         ("client_secret_wrong", "invalid_client=wrong_secret@token"),
         ("oauth_product_missing", "invalid_client=other_product@token"),
         ("token_access_denied", "gateway_fault=403@token"),
+        ("credentials_refused", "empty_body=401@token"),
+        ("answer_unexpected", "gateway_fault=422@token"),
         ("upstream_rate_limited", "rate_limited=30@token"),
         ("upstream_unavailable", "unavailable=5@token"),
         ("call_timed_out", "hang@token"),
@@ -248,6 +272,8 @@ def test_what_the_token_endpoint_says_has_its_name(usps, code, fault):
         ("payments_scope_missing", "missing_scope=payments@token"),
         ("payments_scope_missing", "unauthorized=insufficient_scope@payment-authorization"),
         ("bearer_refused", "unauthorized=expired@payment-authorization"),
+        ("payments_forbidden", "gateway_fault=403@payment-authorization"),
+        ("payment_refused", "empty_body=400@payment-authorization"),
         ("not_enrolled", "not_enrolled@payment-authorization"),
         *((state, f"account_state={state}@payment-authorization") for state in ACCOUNT_STATES),
     ],
@@ -322,6 +348,22 @@ def test_the_broker_tells_the_name_where_people_look(usps):
     assert trouble["reason"] == problem["reason"] == "client_secret_wrong"
     assert problem["code"] == "credentials_refused"
     assert problem["fix"] == CATALOGUE["client_secret_wrong"].fix
+
+
+def test_what_the_broker_alone_can_tell_has_its_name(usps):
+    """That a worker asks for tokens itself, and that USPS repeats a token."""
+    home = Home(usps.base_url)
+    try:
+        with home.broker():
+            serials = {"bearer": home.token()["serial"]}
+            report = {"status": 401, "body": "", "path": TOKEN, "serials": serials}
+            told = json.loads(home.ask("POST", "/v1/answers", report)[2])
+            inject(usps, "same_token@token")
+            again = home.renew("bearer", 10)[1]
+    finally:
+        home.remove()
+    SEEN.update({told["reason"], again["reason"]})
+    assert (told["reason"], again["reason"]) == ("token_endpoint", "token_unchanged")
 
 
 def test_a_product_granted_after_the_token_needs_another_token(usps):
