@@ -5,7 +5,7 @@ import re
 import errors_table
 import pytest
 
-from usps_token_broker.catalogue import CATALOGUE, GROUPS, Row
+from usps_token_broker.catalogue import CATALOGUE, GROUPS, Row, Who, of_accounts, of_tokens
 from usps_token_broker.core.outcomes import Code
 from usps_token_broker.wire.verdict_rules import VerdictCode
 from usps_token_client import _errors, _exits
@@ -67,6 +67,18 @@ def test_every_code_of_the_client_has_a_row(code: str) -> None:
 def test_a_row_of_the_client_says_its_exit_code(code: str, kind: type[_errors.BrokerError]) -> None:
     """The one with which `usps-token` ends; a script goes by it."""
     assert f"exit code {_exits.of(kind('x', code=code))}" in CATALOGUE[code].symptom
+
+
+MENDED = [*of_tokens.CREDENTIALS, *of_accounts.ROWS]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=row.code) for row in MENDED if row.who in {Who.HOST, Who.ACCOUNT}],
+)
+def test_who_mends_a_refusal_is_told_what_comes_then(row: Row) -> None:
+    """The broker asks a refused token again by itself only after hours, and reads no file anew."""
+    assert "`usps-token-broker re" in row.fix
 
 
 def test_the_readme_has_the_table() -> None:

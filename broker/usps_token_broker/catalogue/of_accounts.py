@@ -22,13 +22,20 @@ _SHIP: Final = (
     f"return labels; {SUPPORT}), and check both in the configuration"
 )
 
+_THEN: Final = {
+    Who.ACCOUNT: "; then `usps-token-broker renew payment` asks at once",
+    Who.HOST: "; then `usps-token-broker reload`",
+}
+"""What makes the broker ask again, after a change at USPS and after one of the configuration."""
+
 
 def _account(code: str, cause: str, fix: str, who: Who = Who.ACCOUNT) -> Row:
+    fix += _THEN.get(who, "")
     return Row(code, f"no payment token: USPS answers 400 with {code}", cause, fix, who, LIST)
 
 
 def _role(code: str, cause: str, fix: str) -> Row:
-    return Row(code, f"no payment token: USPS answers 400 with {code}", cause, fix, Who.HOST, LIST)
+    return _account(code, cause, fix, Who.HOST)
 
 
 def _ship(code: str, cause: str) -> Row:
@@ -116,7 +123,8 @@ ROWS: Final = (
         "160369",
         "labels are refused with 160369",
         "the payment token was made without the role PAYER",
-        "add the role PAYER to the configuration: this call needs it",
+        "add the role PAYER to the configuration: this call needs it; then "
+        "`usps-token-broker reload`",
         Who.HOST,
         LIST,
     ),
@@ -131,7 +139,8 @@ ROWS: Final = (
         "no payment token: USPS answers 400 without a number",
         "a role has a name or a value that USPS's schema does not have",
         "write it as USPS gave it to you: CRID of 2 to 18 characters, MID and manifestMID of 6 or "
-        "9 digits, permitZIP of at most 5 characters, roleName in capitals such as PAYER",
+        "9 digits, permitZIP of at most 5 characters, roleName in capitals such as PAYER; then "
+        "`usps-token-broker reload`",
         Who.HOST,
         PAYMENTS,
     ),

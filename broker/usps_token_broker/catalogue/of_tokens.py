@@ -16,6 +16,7 @@ from usps_token_broker.catalogue.rows import (
 )
 
 _OLD_KEYS: Final = "keys of the old platform at api.usps.com are not valid at apis.usps.com"
+_THEN: Final = "then `usps-token-broker reload`, or `renew bearer` after an approval"
 _NETWORK: Final = "check network, firewall and DNS of this host, and base_url"
 _LOOK_BETWEEN: Final = (
     "look at what stands between this host and USPS (proxy, firewall, the CDN of USPS), and at "
@@ -31,8 +32,8 @@ CREDENTIALS: Final = (
         "client_secret_wrong",
         "401 invalid_client of the token endpoint: Client authentication failed",
         "USPS knows the client_id, and the secret is not its own",
-        "check the client secret: USPS knows the client_id, and the secret is not its own (the "
-        f"Consumer Secret of the app in {PORTAL})",
+        f"check the client secret: put the Consumer Secret of the app, from {PORTAL}, where "
+        "client_secret in the configuration says; then `usps-token-broker reload` tries it at once",
         Who.HOST,
         OAUTH,
     ),
@@ -41,7 +42,7 @@ CREDENTIALS: Final = (
         "401 invalid_client of the token endpoint: InvalidApiKey",
         "USPS does not know the client_id, or the application is inactive or not yet approved",
         "check client_id (the Consumer Key) and client_secret, and that the application is "
-        f"approved in {PORTAL}; {_OLD_KEYS}",
+        f"approved in {PORTAL}; {_OLD_KEYS}; {_THEN}",
         Who.ACCOUNT,
         f"{OAUTH}; {issues(13, 27)}",
     ),
@@ -50,15 +51,16 @@ CREDENTIALS: Final = (
         "401 of the token endpoint: InvalidApiKeyForGivenResource",
         "the application lacks the OAuth product, or base_url has a path",
         "check that base_url has no path and that the application has the OAuth product in "
-        f"{PORTAL}; {_OLD_KEYS}",
+        f"{PORTAL}; {_OLD_KEYS}; {_THEN}",
         Who.ACCOUNT,
         issues(33),
     ),
     Row(
         "grant_not_allowed",
         "400 or 401 of the token endpoint: unsupported_grant_type, unauthorized_client",
-        "the application may not use the client_credentials grant",
-        f"the application may not use the client_credentials grant; have it allowed ({SUPPORT})",
+        "USPS does not know the grant_type that was sent, or does not allow it to the application",
+        "send grant_type=client_credentials, as the broker does; if that is what was sent, have "
+        f"that grant allowed for the application ({SUPPORT})",
         Who.USPS,
         f"{OAUTH}; RFC 6749 5.2",
     ),
@@ -67,7 +69,7 @@ CREDENTIALS: Final = (
         "403 of the token endpoint, or a fault of the gateway",
         "the application is not approved for the OAuth product",
         f"check in {PORTAL} that the application is approved and has the OAuth product; if it "
-        f"has, ask USPS ({SUPPORT})",
+        f"has, ask USPS ({SUPPORT}); once it is granted, `usps-token-broker renew bearer`",
         Who.ACCOUNT,
         f"{issues(22)}; {GATEWAY}",
     ),
@@ -76,7 +78,7 @@ CREDENTIALS: Final = (
         "400, 401 or 403 of the token endpoint",
         "USPS refused client id or secret, in words that no other row knows",
         "check client_id (the Consumer Key) and client_secret, and that the application is "
-        f"approved in {PORTAL}; {_OLD_KEYS}",
+        f"approved in {PORTAL}; {_OLD_KEYS}; {_THEN}",
         Who.HOST,
         OAUTH,
     ),
@@ -255,7 +257,8 @@ PAYMENT: Final = (
     Row(
         "bearer_refused",
         "401 of payment-authorization without a word of a scope",
-        "USPS does not take the bearer token, or does not let the application use Payments",
+        "USPS does not take the bearer token, or the application may not use Payments (it lacks "
+        "the scope `payments`)",
         "the broker renews the bearer token and tries again, once; if USPS refuses that one too, "
         f"ask it whether the application may use the Payments API ({SUPPORT})",
         Who.USPS,
@@ -265,8 +268,9 @@ PAYMENT: Final = (
         "payments_forbidden",
         "403 of payment-authorization",
         "the application lacks something for the Payments API",
-        "ask USPS what the application lacks for the Payments API, and name CRID, application and "
-        f"this answer ({SUPPORT})",
+        f"check in {PORTAL} that the application is linked to the CRID and the account of the "
+        "roles; if it is, ask USPS what it lacks for the Payments API, and name CRID, application "
+        f"and this answer ({SUPPORT})",
         Who.USPS,
         PAYMENTS,
     ),
