@@ -421,6 +421,23 @@ def test_the_detail_quotes_usps() -> None:
     assert 'USPS answered 401: "Access token expired' in told(401, EXPIRED).detail
 
 
+@pytest.mark.parametrize(
+    ("body", "sure"),
+    [
+        (EXPIRED, True),
+        (b'{"error": "invalid_token"}', True),
+        (b'{"message": "Unauthorized"}', False),
+        (b"what?", False),
+        (b"", False),
+    ],
+)
+def test_a_token_is_said_to_be_dead_only_where_usps_says_so(body: bytes, sure: bool) -> None:  # noqa: FBT001 - a row
+    """What it does not say may be something else."""
+    verdict = told(401, body)
+    assert ("USPS no longer takes the token" in verdict.detail) is sure
+    assert ("it may be dead" in verdict.detail) is not sure
+
+
 def test_no_token_gets_into_a_verdict() -> None:
     """What USPS echoes is taken out, and so is what hides in host and path."""
     verdict = told(401, api_error(401, f"token {LIVE} bad"), f"/{LIVE}", host=f"{LIVE}.x")

@@ -180,7 +180,7 @@ def _is_contract(seen: Seen) -> bool:
 
 
 def _dead_detail(seen: Seen) -> str:
-    if seen.error.message:
+    if _finds(_DEAD, seen):
         return "USPS no longer takes the token"
     return "USPS refused the token and did not say why, so it may be dead"
 
