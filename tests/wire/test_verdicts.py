@@ -407,6 +407,7 @@ def test_each_listed_code_brings_its_fix(code: str) -> None:
     verdict = told(400, listed(code, "Some words."), LABEL, payment_sent=True)
     assert (verdict.code, verdict.blames) == ("payment_role", Blames.NOTHING)
     assert verdict.fix == catalogue.row(code).fix
+    assert verdict.detail.startswith(catalogue.row(code).cause)
 
 
 def test_a_cut_body_is_judged_by_what_there_is() -> None:

@@ -236,7 +236,6 @@ RULES: Final = (
         VerdictCode.PAYMENT_ROLE,
         lambda s: _is_client_error(s) and remedies.is_about_payment(s.error),
         lambda s: remedies.payment_row(s.error, "payment_role"),
-        detail=catalogue.row("payment_role").cause,
     ),
     _rule(VerdictCode.CONTRACT, _is_contract),
     _rule(
