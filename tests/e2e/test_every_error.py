@@ -232,6 +232,8 @@ def test_a_worker_that_asks_for_tokens_itself_is_told_why_it_is_refused(usps):
     assert named(curl(usps, TOKEN, body=body)) == "client_secret_wrong"
     assert named(curl(usps, TOKEN, body=body | {"client_id": "not-yet"})) == "client_unknown"
     assert named(curl(usps, TOKEN, body=body | {"grant_type": "x"})) == "grant_not_allowed"
+    del body["grant_type"]
+    assert named(curl(usps, TOKEN, body=body)) == "token_request_malformed"
 
 
 def of_driver(outcome):

@@ -72,9 +72,17 @@ def payment_error(status: int, code: str, detail: str) -> bytes:
             400,
             oauth_error("invalid_request", ""),
             "invalid_request",
-            "client_id",
+            "plain application/json",
             id="bad request",
         ),
+        pytest.param(
+            415,
+            oauth_error("unsupported_media_type", "Charset is not supported."),
+            None,
+            "plain application/json",
+            id="media type",
+        ),
+        pytest.param(400, oauth_error("invalid_scope", ""), "invalid_scope", "alone", id="scope"),
         pytest.param(
             401,
             fault("Invalid ApiKey", "oauth.v2.InvalidApiKey"),

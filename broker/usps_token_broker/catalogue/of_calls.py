@@ -143,9 +143,9 @@ ROWS: Final = (
         "product_missing",
         "401: the client application identifier is invalid",
         "the application does not have the product that this API belongs to",
-        _NEW_PRODUCT,
+        f"{_NEW_PRODUCT}; for tracking, new applications call /tracking/v3r2",
         Who.USPS,
-        issues(56),
+        issues(56, 113),
     ),
     Row(
         "host_mismatch",

@@ -65,6 +65,17 @@ CREDENTIALS: Final = (
         f"{OAUTH}; RFC 6749 5.2",
     ),
     Row(
+        "token_request_malformed",
+        "400 or 415 of the token endpoint: invalid_request, invalid_scope, unsupported_media_type",
+        "USPS does not understand the request for a token: a field is missing, misspelt or of the "
+        "old version, or the Content-Type is no plain one",
+        "let the broker ask (`usps-token bearer`): it sends grant_type, client_id and "
+        "client_secret alone, as plain application/json; if it is the broker that is told so, "
+        "see whether a newer version is out, or something on the way changes its requests",
+        Who.WORKER,
+        f"{OAUTH}; {issues(6, 33)}",
+    ),
+    Row(
         "token_access_denied",
         "403 of the token endpoint, or a fault of the gateway",
         "the application is not approved for the OAuth product",

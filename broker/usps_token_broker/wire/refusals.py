@@ -98,7 +98,8 @@ class _Answer:
         bare = expected and self.error.shape is Shape.EMPTY
         if self.error.shape not in USPS_SHAPES and not bare:
             return self.in_between()
-        row = row if expected else catalogue.row("answer_unexpected")
+        told = expected or row.code == "token_request_malformed"
+        row = row if told else catalogue.row("answer_unexpected")
         return self.fail(FailureKind.REFUSED, code, row)
 
     def in_between(self) -> Failure:

@@ -26,6 +26,7 @@ _CREDENTIALS: Final = (
     _sign(r"unsupported_grant_type|unauthorized_client", "grant_not_allowed"),
     _sign(r"raisefault|accesscontrol|access.?denied", "token_access_denied"),
     _sign(r"invalid ?apikey|not approved", "client_unknown"),
+    _sign(r"invalid_request|invalid_scope|unsupported_media_type", "token_request_malformed"),
 )
 
 PAYMENT_CODES: Final = frozenset(row.code for row in of_accounts.ROWS)
