@@ -303,6 +303,9 @@ def test_a_missing_scope(status: int, headers: dict[str, str], body: bytes) -> N
     "body",
     [
         pytest.param(api_error(401, "Access token expired."), id="expired"),
+        pytest.param(
+            api_error(401, "Token expired, or it lacks the scope."), id="expired or scope"
+        ),
         pytest.param(api_error(401, ""), id="empty message"),
         pytest.param(fault("Invalid Access Token", "keymanagement.service.x"), id="fault"),
         pytest.param(b"", id="no body"),

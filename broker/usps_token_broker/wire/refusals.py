@@ -31,6 +31,8 @@ _SCOPE: Final = re.compile(
     r"insufficient[_ ](?:oauth[_ ])?scope|scopes?(?<!\wscope)(?<!\wscopes)\b"
 )
 _SCOPE_CHALLENGE: Final = re.compile(r"\berror\s*=\s*\"?insufficient_scope\b", re.IGNORECASE)
+_OVER: Final = re.compile(r"(?<!\w)(?:expired|revoked|no longer valid)")
+"""As `_SCOPE`, for text in lower case."""
 _PRODUCT: Final = re.compile(
     # The first is what USPS says, the others are what Apigee, its gateway, says to the same end.
     r"client application identifier is invalid|invalidapikeyforgivenresource"
@@ -40,9 +42,19 @@ _PRODUCT: Final = re.compile(
 
 
 def lacks_scope(error: UspsError, headers: Mapping[str, str]) -> bool:
-    """Whether this refusal is about a scope that the bearer does not have."""
+    """Whether this refusal is about a scope that the bearer does not have.
+
+    Not where it calls the token dead in the same breath: only another one will tell.
+    """
+    if is_over(error):
+        return False
     challenge = header(headers, "www-authenticate")
     return bool(_SCOPE.search(error.text) or _SCOPE_CHALLENGE.search(challenge))
+
+
+def is_over(error: UspsError) -> bool:
+    """Whether this refusal says that a token was good and is no longer."""
+    return _OVER.search(error.text) is not None
 
 
 def lacks_product(error: UspsError) -> bool:

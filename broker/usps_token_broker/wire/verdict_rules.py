@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from usps_token_broker import catalogue
 from usps_token_broker.catalogue import Row, of_calls
 from usps_token_broker.wire import remedies
-from usps_token_broker.wire.refusals import lacks_product, lacks_scope
+from usps_token_broker.wire.refusals import is_over, lacks_product, lacks_scope
 from usps_token_broker.wire.usps import Shape, UspsError
 
 
@@ -111,7 +111,6 @@ _MALFORMED: Final = _words(
     r"(?:(?<!\w)malformed\b|not a jwt|failed ?to ?resolve ?access ?token"
     r"|failed ?to ?decode)"
 )
-_OVER: Final = _words(r"(?<!\w)(?:expired|revoked|no longer valid)")
 _DEAD: Final = _words(r"(?<!\w)(?:expired|revoked|invalid|not valid|no longer valid)")
 _RATE: Final = _words(r"policies\.ratelimit|spikearrestviolation|quotaviolation")
 _LIST_CODE: Final = re.compile(r"\d{6}")
@@ -156,7 +155,7 @@ def _is_listed(seen: Seen) -> bool:
 
 
 def _is_malformed(seen: Seen) -> bool:
-    return (_finds(_MALFORMED, seen) or _finds(_MISSING, seen)) and not _finds(_OVER, seen)
+    return (_finds(_MALFORMED, seen) or _finds(_MISSING, seen)) and not is_over(seen.error)
 
 
 def _is_payment_dead(seen: Seen) -> bool:
@@ -168,14 +167,9 @@ def _is_invalid_client(seen: Seen) -> bool:
     return any(code.lower() == "invalid_client" for code in codes)
 
 
-def _lacks_scope(seen: Seen) -> bool:
-    """Not where the token is called dead in the same breath: only another one will tell."""
-    return lacks_scope(seen.error, seen.headers) and not _finds(_OVER, seen)
-
-
 def _is_contract(seen: Seen) -> bool:
     """Its words may name the payment token as well, whose contract it is."""
-    is_dead = names_payment_token(seen) and _finds(_OVER, seen)
+    is_dead = names_payment_token(seen) and is_over(seen.error)
     return _is_forbidden(seen) and _finds(_CONTRACT, seen) and not is_dead
 
 
@@ -250,7 +244,7 @@ RULES: Final = (
     _rule(VerdictCode.PAYMENT_TOKEN_DEAD, _is_payment_dead),
     _rule(
         VerdictCode.SCOPE_MISSING,
-        lambda s: _is_unauthorized(s) and _lacks_scope(s),
+        lambda s: _is_unauthorized(s) and lacks_scope(s.error, s.headers),
     ),
     _rule(
         VerdictCode.PRODUCT_MISSING,
@@ -260,7 +254,7 @@ RULES: Final = (
     _rule(VerdictCode.TOKEN_DEAD, _is_unauthorized, detail=_dead_detail, fix=_dead_fix),
     _rule(
         VerdictCode.SCOPE_MISSING,
-        lambda s: _is_forbidden(s) and _lacks_scope(s),
+        lambda s: _is_forbidden(s) and lacks_scope(s.error, s.headers),
     ),
     _rule(VerdictCode.PRODUCT_MISSING, lambda s: _is_forbidden(s) and lacks_product(s.error)),
     _rule(
