@@ -80,15 +80,23 @@ export async function fetchWith(tokens, input, { payment = 'default', ...init } 
   return again;
 }
 
-/** Leave the verdict on a 401 on the response, or why the broker could not be told. */
+/** Leave the verdict on a 401 on the response, or why the broker could not be told; its words too. */
 async function tell(tokens, response, url, used) {
   const { status, headers } = response;
   const { pathname: path, hostname: host } = url;
   const body = await beginning(response);
   try {
-    response.uspsTokenVerdict = await tokens.report({ status, headers, body, path, host, used });
+    const verdict = await tokens.report({ status, headers, body, path, host, used });
+    response.uspsTokenVerdict = verdict;
+    word(response, new BrokerError(verdict.code, verdict.detail, verdict.fix, { reason: verdict.reason }));
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error;
     response.uspsTokenError = error;
+    word(response, error);
   }
+}
+
+/** What a program shows of a response that it does not like. */
+function word(response, { message }) {
+  Object.defineProperty(response, 'statusText', { value: `Unauthorized: ${message}`, configurable: true });
 }

@@ -96,7 +96,7 @@ export interface Wanted {
   timeout?: number;
 }
 
-/** A response of `fetch`; after a 401 with what came of telling the broker. */
+/** A response of `fetch`; after a 401 with what came of telling the broker, which `statusText` says too. */
 export interface UspsResponse extends Response {
   uspsTokenVerdict?: Verdict;
   uspsTokenError?: BrokerError;

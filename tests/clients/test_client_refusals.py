@@ -85,6 +85,40 @@ def test_an_answer_without_a_401_has_no_verdict(send, world, broker, status):
     assert broker.reports == []
 
 
+def test_the_library_s_own_error_names_the_row_and_its_fix(send, world, broker):
+    """Most programs do no more than `raise_for_status()`, and their traceback is what is read."""
+    broker.verdict = not_the_token()
+    world.answers.append(dead())
+    said = send("GET", ADDRESS).said
+    assert "401" in said
+    assert "Unauthorized: the token lacks the scope labels [scope_missing]; add the product" in said
+
+
+def test_the_library_s_own_error_names_a_broker_that_cannot_say(send, world, broker):
+    """Where there is no verdict, why there is none."""
+    plain = broker.answer
+    broker.always = lambda request: (
+        problem(503, "not_ready") if request.path == "/v1/answers" else plain(request)
+    )
+    world.answers.append(dead())
+    assert "the detail of not_ready [not_ready]; the fix of not_ready" in send("GET", ADDRESS).said
+
+
+def test_a_verdict_of_any_characters_fits_a_reason_phrase(send, world, broker):
+    """One line of ASCII, whatever USPS may have said that is quoted in it."""
+    broker.verdict = not_the_token(detail="Zo\u00eb said\r\nX-Evil: 1 \u2028 \U0001f4ee")
+    world.answers.append(dead())
+    said = send("GET", ADDRESS).said
+    assert "Zo? said X-Evil: 1 ? [scope_missing]" in said.replace("? ?", "?")
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_another_answer_keeps_its_reason_phrase(send, world, broker, status):
+    """What the broker was not asked about, it says nothing about."""
+    world.answers.append(Reply(status))
+    assert "Unauthorized" not in send("GET", ADDRESS).said
+
+
 def test_a_second_401_is_told_but_not_sent_again(send, world, renewing):
     """One retry, whatever comes; the broker hears of the new token too."""
     world.answers += [dead(), dead(b"again")]

@@ -188,6 +188,8 @@ def test_a_401_that_is_not_the_tokens_is_not_sent_again(client, usps, broker):
     said = client.ask("fetch", url=usps.url)
     assert (said["status"], said["text"]) == (401, "x" * 9000)
     assert said["verdict"]["fix"] == "nothing to do"
+    assert said["said"].startswith("Unauthorized: ")
+    assert said["said"].endswith("; nothing to do")
     [told] = [one.json() for one in broker.requests if one.path == "/v1/answers"]
     assert len(told["body"]) <= 4096
 
@@ -208,6 +210,7 @@ def test_a_broker_that_cannot_be_told_costs_nothing(client, usps, broker):
     broker.always = problem(400, "bad_request")
     said = client.ask("fetch", url=usps.url)
     assert (said["status"], said["error"], said.get("verdict")) == (401, "bad_request", None)
+    assert "[bad_request]" in said["said"]
 
 
 def test_a_header_may_be_a_number(client, broker):

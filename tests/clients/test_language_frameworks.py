@@ -46,7 +46,7 @@ def test_a_call_has_the_headers_it_wants(shop, usps):
     """The payment token on a label, beside what the caller put on."""
     mine = {"Content-Type": "application/json", "authorization": "stale"}
     said = shop.ask("fetch", url=usps.url + LABEL, method="POST", headers=mine, body='{"a": 1}')
-    assert said == {"status": 200, "text": "done"}
+    assert (said["status"], said["text"]) == (200, "done")
     shop.ask("fetch", url=usps.url + "/addresses/v3/address")
     label, address = usps.calls
     assert label.headers["authorization"] == "Bearer bearer-1"
@@ -81,6 +81,18 @@ def test_it_is_made_again_once(shop, usps, broker):
     assert shop.ask("fetch", url=usps.url + LABEL)["status"] == 401
     assert len(usps.calls) == 2
     assert len([one for one in broker.requests if one.path == "/v1/answers"]) == 2
+
+
+def test_a_refusal_that_stays_says_its_row_and_its_fix(shop, usps, broker):
+    """In the reason phrase, which is what a shop's own code shows."""
+    usps.answers = [Says(401, b"{}")]
+    broker.verdict = {
+        "code": "scope_missing", "reason": "scope_missing", "detail": "no scope for labels",
+        "fix": "ask USPS", "retry": False, "outcome": "not_the_token", "serials": {},
+    }  # fmt: skip
+    said = shop.ask("fetch", url=usps.url + LABEL)
+    assert said["status"] == 401
+    assert said["said"] == "Unauthorized: no scope for labels [scope_missing]; ask USPS"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

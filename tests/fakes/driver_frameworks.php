@@ -50,7 +50,7 @@ function laravel(): Closure
         $options = isset($asked['body']) ? ['body' => $asked['body']] : [];
         $response = $http->withHeaders($asked['headers'] ?? [])->send($asked['method'] ?? 'GET', $asked['url'], $options);
 
-        return ['status' => $response->status(), 'text' => ($asked['printed'] ?? false) ? print_r($response->transferStats, true) : $response->body()];
+        return ['status' => $response->status(), 'said' => $response->reason(), 'text' => ($asked['printed'] ?? false) ? print_r($response->transferStats, true) : $response->body()];
     };
 }
 
@@ -62,7 +62,7 @@ function psr18(): Closure
         $http = new UspsTokenClient\HttpClient(new UspsTokenClient\TokenClient(), new GuzzleHttp\Client());
         $response = $http->sendRequest(new Psr7\Request($asked['method'] ?? 'GET', $asked['url'], $asked['headers'] ?? [], $asked['body'] ?? ''));
 
-        return ['status' => $response->getStatusCode(), 'text' => (string) $response->getBody()];
+        return ['status' => $response->getStatusCode(), 'said' => $response->getReasonPhrase(), 'text' => (string) $response->getBody()];
     };
 }
 
@@ -95,7 +95,7 @@ function wordpress(): Closure
             return ['status' => $response->get_error_code(), 'text' => $response->get_error_message()];
         }
 
-        return ['status' => $response['response']['code'], 'text' => ($asked['printed'] ?? false) ? $logged : $response['body']];
+        return ['status' => $response['response']['code'], 'said' => wp_remote_retrieve_response_message($response), 'text' => ($asked['printed'] ?? false) ? $logged : $response['body']];
     };
 }
 

@@ -51,8 +51,8 @@ const calls = {
     if (given_up) setImmediate(() => giving.abort());
     const response = await (request ? client.fetch(new Request(url, { ...init, signal: giving.signal }), { payment }) : client.fetch(url, { ...init, payment, signal: giving.signal }));
     const text = await response.text();
-    const { uspsTokenVerdict: verdict, uspsTokenError: error } = response;
-    return { status: response.status, text, verdict: verdict && verdictFacts(verdict), error: error?.code };
+    const { status, statusText, uspsTokenVerdict: verdict, uspsTokenError: error } = response;
+    return { status, said: statusText, text, verdict: verdict && verdictFacts(verdict), error: error?.code };
   },
   fork: ({ socket }) => new Promise((resolve, reject) => {
     cluster.setupPrimary({ exec: import.meta.filename ?? new URL(import.meta.url).pathname, args: ['--worker', socket] });

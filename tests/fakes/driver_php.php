@@ -82,7 +82,7 @@ function fetched(TokenClient $client, array $asked): array
     $body = new Body($asked['body'] ?? '', !($asked['stream'] ?? false));
     $response = $http->sendRequest(new Request($asked['method'] ?? 'GET', $asked['url'], $asked['headers'] ?? [], $body));
 
-    return ['status' => $response->getStatusCode(), 'text' => $response->getBody()->read(65536), 'verdict' => verdict_facts($http->verdict), 'error' => $http->error?->kind];
+    return ['status' => $response->getStatusCode(), 'said' => $response->getReasonPhrase(), 'text' => $response->getBody()->read(65536), 'verdict' => verdict_facts($http->verdict), 'error' => $http->error?->kind];
 }
 
 function called(?TokenClient &$client, string $call, array $asked): mixed

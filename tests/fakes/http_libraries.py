@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 
+_REFUSED = 400
+
+
 @dataclass
 class Asked:
     """A request. `data` is its body, `stream` whether the answer is read bit by bit."""
@@ -34,7 +37,11 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What a worker sees of a response. `shown` is the headers of its request, as it shows them."""
+    """What a worker sees of a response.
+
+    `shown` is the headers of its request, as it shows them, and `said` the words of the library's
+    own error for this status, empty where it is no error.
+    """
 
     status: int
     content: bytes
@@ -42,10 +49,15 @@ class Answer:
     error: Any
     note: Any
     shown: Mapping[str, str]
+    said: str
 
 
 def _answer(
-    left: Callable[[str], Any], status: int, content: bytes, shown: Mapping[str, str]
+    left: Callable[[str], Any],
+    status: int,
+    content: bytes,
+    shown: Mapping[str, str],
+    check: Callable[[], object],
 ) -> Answer:
     return Answer(
         status,
@@ -54,7 +66,17 @@ def _answer(
         left("usps_token_error"),
         left("usps_token_note"),
         shown,
+        _words(check),
     )
+
+
+def _words(check: Callable[[], object]) -> str:
+    """What this raises, as a person reads it at the end of a traceback."""
+    try:
+        check()
+    except (httpx.HTTPError, requests.RequestException, aiohttp.ClientError) as error:
+        return str(error)
+    return ""
 
 
 class Library:
@@ -113,7 +135,8 @@ class _NamedTransport(httpx.AsyncHTTPTransport):
 
 def _httpx_answer(response: httpx.Response, content: bytes) -> Answer:
     left = response.extensions.get
-    return _answer(left, response.status_code, content, response.request.headers)
+    shown = response.request.headers
+    return _answer(left, response.status_code, content, shown, response.raise_for_status)
 
 
 def _left_on(response: object) -> Callable[[str], Any]:
@@ -186,7 +209,11 @@ class Requests(Library):
             )  # fmt: skip
             content = b"".join(response.iter_content(1000)) if asked.stream else response.content
             return _answer(
-                _left_on(response), response.status_code, content, response.request.headers
+                _left_on(response),
+                response.status_code,
+                content,
+                response.request.headers,
+                response.raise_for_status,
             )
 
 
@@ -207,7 +234,13 @@ class Urllib3(Library):
                 retries=urllib3.Retry(3, connect=0, read=0), **options,
             )  # fmt: skip
             content = b"".join(response.stream(1000)) if asked.stream else response.data
-            return _answer(_left_on(response), response.status, content, {})
+
+            def check() -> None:
+                # It has no error for a status; whoever uses it makes one of these two.
+                if response.status >= _REFUSED:
+                    raise requests.HTTPError(f"{response.status} {response.reason}")
+
+            return _answer(_left_on(response), response.status, content, {}, check)
 
 
 class Aiohttp(Library):
@@ -230,7 +263,8 @@ class Aiohttp(Library):
                 ) as response:  # fmt: skip
                     content = await response.read()
                 shown = response.request_info.headers
-                return _answer(_left_on(response), response.status, content, shown)
+                check = response.raise_for_status
+                return _answer(_left_on(response), response.status, content, shown, check)
 
         return asyncio.run(main())
 

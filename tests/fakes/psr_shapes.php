@@ -100,8 +100,18 @@ final class Request
 
 final class Response
 {
-    public function __construct(private int $status, private array $headers, private Body $body)
+    public function __construct(private int $status, private array $headers, private Body $body, private string $reason = '')
     {
+    }
+
+    public function withStatus(int $code, string $reasonPhrase = ''): self
+    {
+        return new self($code, $this->headers, $this->body, $reasonPhrase);
+    }
+
+    public function getReasonPhrase(): string
+    {
+        return $this->reason;
     }
 
     public function getStatusCode(): int

@@ -126,6 +126,14 @@ final class BrokerError extends \RuntimeException
         return is_string($value) ? (string) preg_replace('/[\p{C}\x{2028}\x{2029}]/u', ' ', substr($value, 0, 2000)) : '';
     }
 
+    /** The reason phrase of a 401 that this is said of: what a library's own exception shows. */
+    public static function phrase(Verdict|self $said): string
+    {
+        $error = $said instanceof self ? $said : new self($said->code, $said->detail, $said->fix, reason: $said->reason);
+
+        return (string) preg_replace('/[^ -~]+/', '?', 'Unauthorized: ' . $error->getMessage());
+    }
+
     private static function who(): string
     {
         return function_exists('posix_geteuid') ? ' (uid ' . posix_geteuid() . ', gid ' . posix_getegid() . ')' : '';

@@ -28,7 +28,7 @@ final class GuzzleMiddleware
                 $after = function (object $response) use ($send, $hop): object {
                     $next = $hop->after($response);
 
-                    return $next === null ? $response : $send($next);
+                    return $next === null ? $hop->worded($response) : $send($next);
                 };
 
                 return $handler($dressed, $options)->then($after, fn (\Throwable $thrown) => throw $hop->undressed($thrown));

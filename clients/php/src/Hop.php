@@ -59,6 +59,20 @@ final class Hop
     }
 
     /**
+     * The result, whose reason phrase says what the broker said of it.
+     *
+     * @param \Psr\Http\Message\ResponseInterface $response
+     *
+     * @return \Psr\Http\Message\ResponseInterface
+     */
+    public function worded(object $response): object
+    {
+        $said = $this->error ?? $this->verdict;
+
+        return $said === null || $response->getStatusCode() !== 401 ? $response : $response->withStatus(401, BrokerError::phrase($said));
+    }
+
+    /**
      * What a library made of a request, without our headers: its exceptions and statistics name the
      * request, and are logged.
      *

@@ -48,6 +48,6 @@ final class HttpClient
         } while ($next !== null);
         [$this->verdict, $this->error] = [$hop->verdict, $hop->error];
 
-        return $response;
+        return $hop->worded($response);
     }
 }

@@ -93,13 +93,20 @@ final class WordPress
         }
         try {
             $verdict = $this->tokens->report(401, $headers, (string) $response['body'], (string) parse_url($url, PHP_URL_PATH), parse_url($url, PHP_URL_HOST), $used);
-        } catch (BrokerError) {
-            return $response;
+        } catch (BrokerError $error) {
+            return self::worded($response, $error);
         }
         if (!$verdict->retry || isset($args[self::AGAIN])) {
-            return $response;
+            return self::worded($response, $verdict);
         }
 
         return wp_remote_request($url, [self::AGAIN => $verdict->headers] + $args);
+    }
+
+    private static function worded(array $response, Verdict|BrokerError $said): array
+    {
+        $response['response']['message'] = BrokerError::phrase($said);
+
+        return $response;
     }
 }

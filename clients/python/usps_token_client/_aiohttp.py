@@ -86,6 +86,9 @@ class _Call:
     def note(self, response: aiohttp.ClientResponse, key: str, value: object) -> None:
         setattr(response, key, value)
 
+    def word(self, response: aiohttp.ClientResponse, phrase: str) -> None:
+        response.reason = phrase
+
 
 class TokenMiddleware:
     """Made by `AsyncTokenClient.middleware()`, which says what it does."""

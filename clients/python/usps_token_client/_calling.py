@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     class Call(Protocol):
         """One request in the hands of a library, and what came of it.
 
-        Each method but `place_of`, `status` and `note` gives its result, or an awaitable of it.
+        Each method but `place_of`, `status`, `note` and `word` gives its result, or an awaitable.
         """
 
         place: Place
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
         def note(self, response: Any, key: str, value: object) -> None:
             """Leave something on the response for the caller."""
+
+        def word(self, response: Any, phrase: str) -> None:
+            """Give the response this reason phrase, in ASCII, which its library's errors quote."""
 
 
 UNAUTHORIZED = 401
@@ -90,9 +93,12 @@ def steps(
             response, outcome = yield from _told(tokens, call, response, outcome.headers)
         else:
             call.note(response, NOTE, why_not)
-    if outcome is not None and rules.raise_refusals:
-        yield call.drop(response)
-        raise _refused(outcome, why_not)
+    if outcome is not None:
+        refused = _refused(outcome, why_not)
+        if rules.raise_refusals:
+            yield call.drop(response)
+            raise refused
+        call.word(response, _phrase(refused))
     return response
 
 
@@ -144,6 +150,12 @@ def _refused(outcome: Verdict | BrokerError, why_not: str | None) -> CallRefused
     )
     error.__cause__ = outcome
     return error
+
+
+def _phrase(refused: CallRefused) -> str:
+    """What `raise_for_status` shows; to programs it means nothing (RFC 9110 15.1)."""
+    line = " ".join(f"Unauthorized: {refused}".split())
+    return line.encode("ascii", "replace").decode()
 
 
 def run(doing: Generator[Any, Any, Any]) -> Any:

@@ -87,6 +87,9 @@ class _Call:
     def note(self, response: httpx.Response, key: str, value: object) -> None:
         response.extensions[key] = value
 
+    def word(self, response: httpx.Response, phrase: str) -> None:
+        response.extensions["reason_phrase"] = phrase.encode()
+
 
 class _AsyncCall(_Call):
     async def peek(self, response: httpx.Response) -> Any:

@@ -94,6 +94,9 @@ class _Call:
     def note(self, response: requests.Response, key: str, value: object) -> None:
         setattr(response, key, value)
 
+    def word(self, response: requests.Response, phrase: str) -> None:
+        response.reason = phrase
+
 
 class TokenAdapter(BaseAdapter):
     """Mounted by `TokenClient.session()`, which says what it does."""

@@ -90,6 +90,9 @@ class _Call:
     def note(self, response: Any, key: str, value: object) -> None:
         setattr(response, key, value)
 
+    def word(self, response: Any, phrase: str) -> None:
+        response.reason = phrase
+
 
 class Hop:
     """The connection pool of one hop. All but what sends is the pool's own."""
