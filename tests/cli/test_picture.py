@@ -79,16 +79,48 @@ def test_a_terminal_with_ascii_alone_gets_ascii():
     assert text_of(status(GOOD), Painter(80, blocks=False)).isascii()
 
 
-NAMES = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12)
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True)
+WORDS = st.text(st.characters(categories=["L", "Zs"]), max_size=600)
 
 
-@given(st.integers(60, 200), st.text(st.characters(categories=["L", "Zs"]), max_size=600), NAMES)
-def test_no_line_is_wider_than_the_terminal(width, words, name):
-    """Long words of USPS are wrapped; the head of a slot is short by itself."""
+@given(st.integers(40, 200), WORDS, NAMES, st.floats(0, 28_800), st.booleans())
+def test_no_line_is_wider_than_the_terminal(width, words, name, left, brief):
+    """Long words of USPS, long names, and narrow windows."""
     trouble = msgspec.structs.replace(NONE.trouble, detail=words, fix=words)
     slot = msgspec.structs.replace(NONE, slot=name, trouble=trouble)
-    for line in drawn(status(GOOD, slot, state_trouble=words), Painter(width)):
-        assert len(line.text) < max(width, 80)
+    late = msgspec.structs.replace(
+        GOOD, slot=name, freshness="late", degraded=True, suspect=True, expires_in=left
+    )
+    message = status(GOOD, late, slot, state_trouble=words, skew=4000.0)
+    app = msgspec.structs.replace(message.apps[0], app=name)
+    app.budget.append(BudgetMessage("payment-authorization", 30, 30))
+    message = msgspec.structs.replace(message, apps=[app])
+    for line in drawn(message, Painter(width, brief=brief)):
+        assert len(line.text) < width
+
+
+def test_a_narrow_terminal_sees_how_all_stands():
+    """The verdict before the pid, and what a token is before how long its bar is."""
+    lines = text_of(status(GOOD, ready=False), Painter(40)).splitlines()
+    assert lines[0] == "usps-token-broker 1.2.3       NOT READY"
+    assert lines[2] == "  bearer       █████ 7 h 58 min left"
+    assert lines[3].strip().startswith("fresh; idle; next: due")
+
+
+def test_a_ready_broker_with_trouble_is_not_all_green():
+    """A token that is not required may be refused: whoever only glances must see that."""
+    message = status(GOOD, NONE)
+    assert drawn(message)[0].text.endswith("  READY, 1 trouble")
+    assert style_of(message, "READY") == "bold yellow"
+    assert text_of(status(GOOD, NONE, state_trouble="full")).splitlines()[0].endswith("2 troubles")
+
+
+def test_a_brief_picture_has_what_is_not_well_first():
+    """And a line for each token that is."""
+    lines = text_of(status(GOOD, NONE), Painter(brief=True)).splitlines()
+    assert lines[2].startswith("  payment ")
+    assert "payment_refused" in lines[4]
+    assert lines[-2].startswith("  bearer ")
 
 
 def test_a_life_that_makes_no_sense_is_an_empty_bar():

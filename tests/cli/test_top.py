@@ -4,32 +4,47 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import sys
+import termios
 from contextlib import contextmanager
 
 import pytest
 from processes import DEADLINE_SECONDS, Home, Usps
 
+TOP = [sys.executable, "-m", "usps_token_broker", "top"]
 ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """A terminal of 80 columns with `top` in it."""
+    """A terminal of 80 columns with `top` in it, or another command."""
 
-    def __init__(self, environ, *arguments):
-        words = [sys.executable, "-m", "usps_token_broker", "top", *map(str, arguments)]
+    def __init__(self, environ, *arguments, command=None):
+        words = command or [*TOP, *map(str, arguments)]
         self.pid, self.master = pty.fork()
         if self.pid == 0:
-            os.execve(sys.executable, words, environ)
+            os.execve(words[0], words, environ)
         self.shown = b""
 
     def until(self, words):
         """Wait until these words are on it."""
-        while words not in self.shown:
+        self.times(words, 1)
+
+    def times(self, words, count):
+        """Wait until these words were written so many times."""
+        while self.shown.count(words) < count:
             readable, _, _ = select.select([self.master], [], [], DEADLINE_SECONDS)
             assert readable, self.shown
             self.shown += os.read(self.master, 65536)
+
+    def resize(self, columns, lines):
+        """As when somebody pulls at the window."""
+        termios.tcsetwinsize(self.master, (lines, columns))
+
+    def is_sane(self):
+        """Whether it shows what is typed, as a shell needs it."""
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
 
     def type(self, keys):
         """Press keys."""
@@ -123,6 +138,84 @@ def test_ctrl_c_gives_the_terminal_back(home, clean_environ):
     assert b"\x1b[?1049l" in screen.shown
     assert b"\x1b[?25h" in screen.shown
     assert b"Traceback" not in screen.shown
+
+
+def test_an_end_from_outside_gives_the_terminal_back(home, clean_environ):
+    """SIGTERM: 143, as a shell says, and a terminal that shows what is typed."""
+    with home.broker(), terminal(clean_environ, "--socket", home.socket) as screen:
+        screen.until(b"fresh")
+        os.kill(screen.pid, signal.SIGTERM)
+        assert screen.end() == 143
+        assert screen.is_sane()
+    assert b"\x1b[?1049l" in screen.shown
+    assert b"\x1b[?25h" in screen.shown
+
+
+def test_ctrl_z_gives_the_terminal_back_until_fg(home, clean_environ):
+    """The shell gets its own screen, its cursor and its echo; `fg` goes on, and q still ends."""
+    environ = {"TERM": "xterm", "PS1": "$ ", **clean_environ}
+    command = shlex.join([*TOP, "--socket", str(home.socket)])
+    with home.broker():
+        shell = Terminal(environ, command=["/bin/sh", "-i"])
+        shell.type(command.encode() + b"\n")
+        shell.until(b"fresh")
+        shell.type(b"\x1a")
+        shell.until(b"Stopped")
+        assert shell.shown.count(b"\x1b[?1049l") == shell.shown.count(b"\x1b[?25h") == 1
+        assert shell.is_sane()
+        shell.type(b"fg\n")
+        shell.times(b"\x1b[?1049h", 2)
+        shell.type(b"q")
+        shell.times(b"\x1b[?1049l", 2)
+        shell.type(b"exit 7\n")
+        assert shell.end() == 7
+    os.close(shell.master)
+
+
+def test_another_size_is_drawn_at_once(home, clean_environ):
+    """And not with the next look, which may be an hour away."""
+    environ = {"TERM": "xterm", **clean_environ}
+    environ = {name: environ[name] for name in environ.keys() - {"COLUMNS", "LINES"}}
+    with home.broker():
+        home.token("payment")
+        screen = Terminal(environ, "--socket", home.socket, "--every", "3600")
+        screen.until(b"fresh")
+        screen.resize(40, 30)
+        screen.until(b"fresh; idle")
+        screen.type(b"q")
+        assert screen.end() == 0
+    os.close(screen.master)
+
+
+def test_a_low_window_says_how_much_it_hides(home, clean_environ):
+    """In its last line."""
+    environ = {**clean_environ, "LINES": "4"}
+    with home.broker(), terminal(environ, "--socket", home.socket) as screen:
+        home.token("payment")
+        screen.until(b"more lines: see `status`")
+        screen.type(b"q")
+        assert screen.end() == 0
+
+
+@pytest.mark.parametrize(("encoding", "full"), [("utf-8", "█"), ("ascii", "#")])
+def test_bars_are_of_what_the_terminal_can_show(home, clean_environ, encoding, full):
+    """Blocks, or ASCII alone."""
+    environ = {**clean_environ, "PYTHONIOENCODING": encoding}
+    with home.broker(), terminal(environ, "--socket", home.socket) as screen:
+        screen.until(b"fresh")
+        screen.type(b"q")
+        assert screen.end() == 0
+    text = ESCAPE.sub(b"", screen.shown).decode()
+    assert re.search(rf"bearer +{full * 20}", text)
+
+
+@pytest.mark.parametrize("name", ["dumb", ""])
+def test_a_terminal_that_cannot_be_drawn_on_is_64(clean_environ, folder, name):
+    """Emacs's shell, and where nothing is known of it: with what to use instead."""
+    with terminal({**clean_environ, "TERM": name}, "--socket", folder / "none") as screen:
+        assert screen.end() == 64
+    assert b"cannot move its cursor" in screen.shown
+    assert b"--follow" in screen.shown
 
 
 def test_without_colour_there_is_none(home, clean_environ):

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from usps_token_broker.cli import standing
 from usps_token_broker.core.notes import span
@@ -19,11 +19,15 @@ from usps_token_broker.wire.status import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+T = TypeVar("T")
+
 NARROWEST: Final = 40
 """Columns; below that lines are as long as they must be."""
 _NAME: Final = 13
 _BAR: Final = 20
 _BUDGET_BAR: Final = 10
+_SHORT_BAR: Final = 5
+"""Of what has no room for more."""
 _MARGIN: Final = " " * 15
 _STYLES: Final[Mapping[str, str]] = {
     Freshness.FRESH: "green",
@@ -32,6 +36,10 @@ _STYLES: Final[Mapping[str, str]] = {
     Freshness.SPENT: "red",
     Freshness.NONE: "red",
 }
+_WELL: Final = {Freshness.FRESH, Freshness.DUE}
+_LEAST_GAP: Final = 2
+_HELD: Final = 17
+"""Columns for the time left."""
 _NEARLY: Final = 0.8
 """Of the budget, beyond which it is worth a look."""
 
@@ -53,6 +61,13 @@ class Painter(NamedTuple):
     width: int = 80
     blocks: bool = True
     """Whether the terminal has more than ASCII."""
+    brief: bool = False
+    """Whether what is well has one line, and what is not comes first: for a low window."""
+
+    @property
+    def room(self) -> int:
+        """Columns of a line."""
+        return max(self.width, NARROWEST) - 1
 
     def bar(self, part: float, length: int = _BAR) -> str:
         """A bar of this length that is full by `part`, from 0 to 1."""
@@ -64,9 +79,8 @@ class Painter(NamedTuple):
 
     def wrapped(self, text: str, style: str, lead: str = _MARGIN) -> Iterator[Line]:
         """The text in lines that fit."""
-        room = max(self.width, NARROWEST) - 1
         for line in textwrap.wrap(
-            text, room, initial_indent=lead, subsequent_indent=_MARGIN, break_on_hyphens=False
+            text, self.room, initial_indent=lead, subsequent_indent=_MARGIN, break_on_hyphens=False
         ):
             yield Line(((line, style),))
 
@@ -75,7 +89,7 @@ def status(
     message: StatusMessage, painter: Painter, user: "Callable[[int], str]"
 ) -> Iterator[Line]:
     """All of it; `user` gives a uid its name."""
-    yield _head(message, painter.width)
+    yield _head(message, painter.room)
     if message.waiting:
         who = "1 caller waits" if message.waiting == 1 else f"{message.waiting} callers wait"
         yield Line(((f"{who} for a token", "yellow"),))
@@ -84,26 +98,40 @@ def status(
     if message.reloading_since is not None:
         told = f"reloading for {span(message.at - message.reloading_since)}"
         yield Line(((told, "yellow"),))
-    for app in message.apps:
+    for app in _worst_first(message.apps, painter, lambda app: all(map(_is_well, app.slots))):
         yield from _app(app, message.at, painter)
     if message.peers:
         yield from _peers(message.peers, user)
 
 
-def _head(message: StatusMessage, width: int) -> Line:
-    up = span(message.at - message.started_at)
-    who = f"usps-token-broker {message.version}  pid {message.pid}  up {up}"
-    word, style = ("READY", "bold green") if message.ready else ("NOT READY", "bold red")
-    gap = max(2, width - 1 - len(who) - len(word))
-    return Line(((who, "bold"), (" " * gap, ""), (word, style)))
+def _worst_first(these: "list[T]", painter: Painter, is_well: "Callable[[T], bool]") -> "list[T]":
+    return sorted(these, key=is_well) if painter.brief else these
+
+
+def _is_well(slot: SlotMessage) -> bool:
+    return slot.freshness in _WELL and slot.trouble is None and not slot.suspect
+
+
+def _head(message: StatusMessage, room: int) -> Line:
+    """The whole where it fits, and how all stands in any case."""
+    name, up = f"usps-token-broker {message.version}", span(message.at - message.started_at)
+    word = standing.verdict(message).replace("ready", "READY")
+    style = "bold green" if message.ready else "bold red"
+    if message.ready and standing.troubles(message):
+        style = "bold yellow"
+    for who in (f"{name}  pid {message.pid}  up {up}", name, "broker"):
+        gap = room - len(who) - len(word)
+        if gap >= _LEAST_GAP:
+            break
+    return Line(((who, "bold"), (" " * max(_LEAST_GAP, gap), ""), (word, style)))
 
 
 def _app(app: AppMessage, at: float, painter: Painter) -> Iterator[Line]:
-    yield Line(((f"app {app.app}  {app.host}{standing.skew(app)}", "bold"),))
-    for slot in app.slots:
+    yield from painter.wrapped(f"app {app.app}  {app.host}{standing.skew(app)}", "bold", "")
+    for slot in _worst_first(app.slots, painter, _is_well):
         yield from _slot(slot, at, painter)
     for budget in app.budget:
-        yield _budget(budget, painter)
+        yield from _budget(budget, painter)
 
 
 def _slot(slot: SlotMessage, at: float, painter: Painter) -> Iterator[Line]:
@@ -113,15 +141,20 @@ def _slot(slot: SlotMessage, at: float, painter: Painter) -> Iterator[Line]:
         style = "yellow"
     held = f"{span(left)} left" if left is not None else "no token"
     flags = [slot.freshness, *(w for w in ("degraded", "suspect") if getattr(slot, w))]
-    yield Line(
-        (
-            (f"  {slot.slot:<{_NAME - 1}} ", ""),
-            (painter.bar(_left(slot)), style),
-            (f"  {held:<17} ", style),
-            (", ".join(flags) if left is not None else slot.phase, style),
-        )
-    )
-    yield from painter.wrapped(standing.next_step(slot, at), "dim")
+    word = ", ".join(flags) if left is not None else ""
+    name = f"  {slot.slot:<{_NAME - 1}} "
+    if len(name) > len(_MARGIN):
+        yield from painter.wrapped(slot.slot, "", "  ")
+        name = _MARGIN
+    step = standing.next_step(slot, at)
+    if len(name) + _BAR + 2 + _HELD + 1 + len(word) <= painter.room:
+        bar, told = painter.bar(_left(slot)), f"  {held:<{_HELD}} "
+        yield Line(((name, ""), (bar, style), (told, style), (word, style)))
+    else:
+        yield Line(((name, ""), (painter.bar(_left(slot), _SHORT_BAR), style), (f" {held}", style)))
+        step = f"{word}; {step}" if word else step
+    if not (painter.brief and _is_well(slot)):
+        yield from painter.wrapped(step, "dim")
     if slot.trouble:
         yield from _trouble(slot.trouble, at, painter)
 
@@ -139,16 +172,18 @@ def _trouble(trouble: TroubleMessage, at: float, painter: Painter) -> Iterator[L
     yield from painter.wrapped(f"do: {trouble.fix}", "cyan")
 
 
-def _budget(budget: BudgetMessage, painter: Painter) -> Line:
+def _budget(budget: BudgetMessage, painter: Painter) -> Iterator[Line]:
     part = budget.used_last_hour / budget.calls_per_hour if budget.calls_per_hour else 1.0
-    said = f"  {budget.used_last_hour} of {budget.calls_per_hour} in the last hour to "
-    return Line(
-        (
-            ("  calls        ", ""),
-            (painter.bar(part, _BUDGET_BAR), "yellow" if part >= _NEARLY else "dim"),
-            (said + budget.endpoint, "dim"),
-        )
-    )
+    used = f"  {budget.used_last_hour} of {budget.calls_per_hour}"
+    where = f"in the last hour to {budget.endpoint}"
+    style = "yellow" if part >= _NEARLY else "dim"
+    name, bar = "  calls        ", painter.bar(part, _BUDGET_BAR)
+    first = (name, ""), (bar, style), (used, "dim")
+    if len(f"{name}{bar}{used} {where}") <= painter.room:
+        yield Line((*first, (f" {where}", "dim")))
+    else:
+        yield Line(first)
+        yield from painter.wrapped(where, "dim")
 
 
 def _peers(peers: list[PeerMessage], user: "Callable[[int], str]") -> Iterator[Line]:

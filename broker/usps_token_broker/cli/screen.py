@@ -1,11 +1,12 @@
 """What prints for people: in colour and with bars on a terminal, as plain lines elsewhere."""
 
 import functools
+import os
 import pwd
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from usps_token_broker.cli import picture, standing
 from usps_token_broker.cli.picture import Line, Painter
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BLOCKS: Final = "█░"
+_DUMB: Final = {"", "dumb", "unknown"}
 
 
 def console() -> "Console":
     """The terminal; NO_COLOR and TERM are obeyed."""
     from rich.console import Console  # noqa: PLC0415 - only where a person looks
 
-    return Console(highlight=False, markup=False, emoji=False)
+    colours: Literal["auto"] | None = None if is_dumb() else "auto"
+    return Console(highlight=False, markup=False, emoji=False, color_system=colours)
+
+
+def is_dumb() -> bool:
+    """Whether the terminal, by TERM, can neither show colours nor move its cursor."""
+    return os.environ.get("TERM", "") in _DUMB
 
 
 def painter() -> Painter:

@@ -22,8 +22,7 @@ _SKEW_WORTH_TELLING_SECONDS: Final = 5.0
 def lines(message: StatusMessage) -> Iterator[str]:
     """The status as plain text, one line a fact."""
     up = span(message.at - message.started_at)
-    ready = "ready" if message.ready else "NOT READY"
-    yield f"usps-token-broker {message.version}  pid {message.pid}  up {up}  {ready}"
+    yield f"usps-token-broker {message.version}  pid {message.pid}  up {up}  {verdict(message)}"
     if message.waiting:
         yield f"waiting: {message.waiting}"
     if message.state_trouble:
@@ -41,6 +40,20 @@ def lines(message: StatusMessage) -> Iterator[str]:
                 f"  budget {budget.endpoint}: {budget.used_last_hour} of "
                 f"{budget.calls_per_hour} calls in the last hour"
             )
+
+
+def verdict(message: StatusMessage) -> str:
+    """How all stands, in a word or two; a broker may be ready and have trouble with other slots."""
+    if not message.ready:
+        return "NOT READY"
+    count = troubles(message)
+    return f"ready, {count} trouble{'s' * (count > 1)}" if count else "ready"
+
+
+def troubles(message: StatusMessage) -> int:
+    """In how many places something is wrong."""
+    slots = sum(slot.trouble is not None for app in message.apps for slot in app.slots)
+    return slots + bool(message.state_trouble)
 
 
 def event_lines(event: Event) -> Iterator[str]:
@@ -100,8 +113,8 @@ def trouble_line(trouble: TroubleMessage, at: float) -> str:
     """What is wrong: its code, the row of the catalogue, how often, since when, and the words."""
     more = trouble.reason if trouble.reason not in {None, trouble.code} else ""
     name = f"{trouble.code} ({more})" if more else trouble.code
-    times = "once" if trouble.times == 1 else f"{trouble.times} times"
-    return f"{name}, {times}, first {span(at - trouble.since)} ago: {trouble.detail}"
+    times = "once," if trouble.times == 1 else f"{trouble.times} times, first"
+    return f"{name}, {times} {span(at - trouble.since)} ago: {trouble.detail}"
 
 
 def next_step(slot: SlotMessage, at: float) -> str:

@@ -3,10 +3,7 @@
 import argparse
 import contextlib
 import os
-import select
 import sys
-import termios
-import tty
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from usps_token_broker.cli import paths, picture, screen
-from usps_token_broker.cli.picture import Line
+from usps_token_broker.cli import live, paths, picture, screen
+from usps_token_broker.cli.picture import Line, Painter
 from usps_token_broker.drivers import asking
 from usps_token_broker.wire.status import SlotMessage, StatusMessage
 
@@ -67,9 +64,9 @@ def _seconds(text: str) -> float:
 
 def act(options: argparse.Namespace) -> int:
     """Show it until told to end."""
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+    if unfit := _unfit():
         print(  # noqa: T201
-            "top draws on a terminal, and this is none\n"
+            f"top draws on a terminal, and {unfit}\n"
             "use `usps-token-broker status`, with --follow for each change or --json for programs",
             file=sys.stderr,
         )
@@ -82,6 +79,16 @@ def act(options: argparse.Namespace) -> int:
         return problem.exit_code
     _live(look, first, options.every)
     return 0
+
+
+def _unfit() -> str:
+    """Why nothing can be drawn here; empty where it can."""
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        return "this is none"
+    if screen.is_dumb():
+        named = os.environ.get("TERM")
+        return f"this one cannot move its cursor (TERM is {named or 'not set'})"
+    return ""
 
 
 class Looker:
@@ -137,8 +144,11 @@ class Changes:
             yield Line(((f"  {text}", "dim"),))
 
     def _say(self, at: float, text: str) -> None:
-        clock = datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
-        self._lines.append(f"{clock}  {text}")
+        self._lines.append(f"{_clock(at)}  {text}")
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
 
 
 def _difference(before: SlotMessage | None, slot: SlotMessage) -> Iterator[str]:
@@ -155,43 +165,39 @@ def _difference(before: SlotMessage | None, slot: SlotMessage) -> Iterator[str]:
 
 
 def _live(look: Callable[[], StatusMessage], message: StatusMessage, every: float) -> None:
-    from rich.live import Live  # noqa: PLC0415 - only where a person looks
-
     changes, trouble = Changes(), ""
-    terminal = screen.console()
-    with _keys() as pressed, Live(console=terminal, screen=True, auto_refresh=False) as live:
+    changes.note(message)
+    with live.Page() as page:
         while True:
-            changes.note(message)
-            live.update(screen.text(_lines(message, changes, trouble)), refresh=True)
-            if pressed(every):
+            page.draw(_page(message, changes, trouble, page.height))
+            if page.is_ended(every):
                 return
             try:
                 message, trouble = look(), ""
             except asking.AskError as problem:
                 trouble = str(problem)
+            else:
+                changes.note(message)
 
 
-def _lines(message: StatusMessage, changes: Changes, trouble: str) -> Iterator[Line]:
-    painter = screen.painter()
+def _page(message: StatusMessage, changes: Changes, trouble: str, height: int) -> list[Line]:
+    """All where it fits, else what is not well first, and how much more there is."""
+    painter, foot = screen.painter(), "q ends"
+    lines = list(_lines(message, changes, trouble, painter))
+    if len(lines) >= height:
+        lines = list(_lines(message, changes, trouble, painter._replace(brief=True)))
+    if hidden := max(0, len(lines) - height + 1):
+        lines = lines[: height - 1]
+        foot = f"q ends; {hidden} more lines: see `status`"
+    return [*lines, Line(((foot, "dim"),))]
+
+
+def _lines(
+    message: StatusMessage, changes: Changes, trouble: str, painter: Painter
+) -> Iterator[Line]:
     for line in trouble.splitlines():
         yield from painter.wrapped(line, "bold red", "")
+    if trouble:
+        yield Line(((f"what follows is as it was at {_clock(message.at)}", "bold red"),))
     yield from picture.status(message, painter, screen.user_name)
     yield from changes.lines()
-    yield Line((("q ends", "dim"),))
-
-
-@contextlib.contextmanager
-def _keys() -> Iterator[Callable[[float], bool]]:
-    """Whether `q` is pressed within a span; the terminal is as it was afterwards."""
-    before = termios.tcgetattr(sys.stdin)
-
-    def pressed(seconds: float) -> bool:
-        readable, _, _ = select.select([sys.stdin], [], [], seconds)
-        # By the descriptor: a buffered read would wait for more.
-        return bool(readable) and os.read(sys.stdin.fileno(), 16) in {b"q", b"Q", b"\x04", b""}
-
-    tty.setcbreak(sys.stdin)
-    try:
-        yield pressed
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
