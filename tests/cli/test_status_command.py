@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -302,3 +304,46 @@ def test_every_kind_of_event_can_be_told():
         told = list(event_lines(event))
         assert all("\n" not in line for line in told)
         assert bool(told) != isinstance(event, AliveEvent)
+
+
+def test_following_ends_with_who_reads(clean_environ, folder):
+    """At once, and not with the next change: over ssh without a terminal nothing else ends it."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(folder / "s"))
+    listener.listen()
+    words = [sys.executable, "-m", "usps_token_broker", "status", "--follow", "--socket"]
+    with subprocess.Popen(
+        [*words, folder / "s"], env=clean_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        connected, _ = listener.accept()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n"
+        connected.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        connected.sendall(chunk(to_json(status_event(status(GOOD))) + b"\n"))
+        assert process.stdout.readline().endswith(b"ready\n")
+        process.stdout.close()
+        assert process.wait(30) == 141
+        assert process.stderr.read() == b""
+    connected.close()
+    listener.close()
+
+
+def test_a_terminal_of_which_nothing_is_known_gets_no_colour(clean_environ, folder):
+    """Without TERM, as with TERM=dumb."""
+    environ = {name: value for name, value in clean_environ.items() if name != "TERM"}
+    ours, theirs = os.openpty()
+    with broker(folder / "s", to_json(status(GOOD))):
+        words = [sys.executable, "-m", "usps_token_broker", "status", "--socket", folder / "s"]
+        done = subprocess.run(words, env=environ, stdout=theirs, timeout=60, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    assert done.returncode == 0
+    assert b"bearer" in shown
+    assert b"\x1b" not in shown
+
+
+def test_a_ready_broker_with_trouble_says_so():
+    """In its first line; the exit code is of the required tokens alone."""
+    assert next(lines(status(GOOD, NONE))).endswith("ready, 1 trouble")
+    assert next(lines(status(GOOD, NONE, NONE))).endswith("ready, 2 troubles")
+    assert next(lines(status(NONE, ready=False))).endswith("NOT READY")

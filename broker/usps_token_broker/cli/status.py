@@ -1,13 +1,17 @@
 """`usps-token-broker status`: how every token stands, for people and for `--json`."""
 
 import argparse
+import os
+import select
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from usps_token_broker import cli
 from usps_token_broker.cli import paths, screen, standing
 from usps_token_broker.drivers import asking
 from usps_token_broker.wire.events import StoppingEvent, decode_event
@@ -76,6 +80,7 @@ def _show(candidates: list[Path], *, as_json: bool) -> int:
 
 
 def _follow(candidates: list[Path], *, as_json: bool) -> int:
+    threading.Thread(target=_end_with_the_reader, daemon=True).start()
     tell = _write if as_json else _teller()
     last = None
     for line in asking.follow(candidates, "/v1/events"):
@@ -86,6 +91,17 @@ def _follow(candidates: list[Path], *, as_json: bool) -> int:
         why = "is ending"
     print(f"the broker {why}\nfollow it again in a moment", file=sys.stderr)  # noqa: T201
     return EX_TEMPFAIL
+
+
+def _end_with_the_reader() -> None:
+    """End as a shell's commands do once nobody reads: at once, and not with the next change.
+
+    Over ssh without a terminal nothing else tells that the other side has gone.
+    """
+    reader = select.poll()
+    reader.register(sys.stdout.fileno(), 0)  # errors and hang-ups are always told (poll(2))
+    if reader.poll():
+        os._exit(cli.EX_SIGPIPE)  # from any thread; what is still to be written has no reader
 
 
 def _write(line: bytes) -> None:
