@@ -104,7 +104,18 @@ def test_a_narrow_terminal_sees_how_all_stands():
     lines = text_of(status(GOOD, ready=False), Painter(40)).splitlines()
     assert lines[0] == "usps-token-broker 1.2.3       NOT READY"
     assert lines[2] == "  bearer       █████ 7 h 58 min left"
-    assert lines[3].strip().startswith("fresh; idle; next: due")
+    assert lines[3].strip() == "fresh"
+
+
+def test_names_of_slots_stand_in_one_column():
+    """As wide as the longest that is not too long; such a one has a line of its own."""
+    named = [
+        msgspec.structs.replace(GOOD, slot=f"payment-{name}") for name in ("north-1", "x" * 40)
+    ]
+    text = text_of(status(GOOD, *named))
+    assert "  bearer          █████████████████  7 h 58 min left   fresh\n" in text
+    assert "  payment-north-1 █████████████████  7 h 58 min left   fresh\n" in text
+    assert f"  payment-{'x' * 40}\n                  █████████████████  7 h" in text
 
 
 def test_a_ready_broker_with_trouble_is_not_all_green():

@@ -174,14 +174,14 @@ def test_ctrl_z_gives_the_terminal_back_until_fg(home, clean_environ):
 
 def test_another_size_is_drawn_at_once(home, clean_environ):
     """And not with the next look, which may be an hour away."""
-    environ = {"TERM": "xterm", **clean_environ}
+    environ = {"TERM": "xterm", "NO_COLOR": "1", **clean_environ}
     environ = {name: environ[name] for name in environ.keys() - {"COLUMNS", "LINES"}}
     with home.broker():
         home.token("payment")
         screen = Terminal(environ, "--socket", home.socket, "--every", "3600")
         screen.until(b"fresh")
         screen.resize(40, 30)
-        screen.until(b"fresh; idle")
+        screen.until(" █████ 8 h left".encode())
         screen.type(b"q")
         assert screen.end() == 0
     os.close(screen.master)

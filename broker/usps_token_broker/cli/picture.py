@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 NARROWEST: Final = 40
 """Columns; below that lines are as long as they must be."""
-_NAME: Final = 13
+_NAMES: Final = 12, 24
+"""Columns for names of slots, at least and at most; a longer one has a line of its own."""
 _BAR: Final = 20
 _BUDGET_BAR: Final = 10
 _SHORT_BAR: Final = 5
@@ -38,6 +39,7 @@ _STYLES: Final[Mapping[str, str]] = {
 }
 _WELL: Final = {Freshness.FRESH, Freshness.DUE}
 _LEAST_GAP: Final = 2
+_USER: Final = 11
 _HELD: Final = 17
 """Columns for the time left."""
 _NEARLY: Final = 0.8
@@ -64,6 +66,9 @@ class Painter(NamedTuple):
     brief: bool = False
     """Whether what is well has one line, and what is not comes first: for a low window."""
 
+    names: int = _NAMES[0]
+    """Columns for the names of slots."""
+
     @property
     def room(self) -> int:
         """Columns of a line."""
@@ -89,6 +94,7 @@ def status(
     message: StatusMessage, painter: Painter, user: "Callable[[int], str]"
 ) -> Iterator[Line]:
     """All of it; `user` gives a uid its name."""
+    painter = painter._replace(names=_columns_for_names(message, painter.room))
     yield _head(message, painter.room)
     if message.waiting:
         who = "1 caller waits" if message.waiting == 1 else f"{message.waiting} callers wait"
@@ -102,6 +108,13 @@ def status(
         yield from _app(app, message.at, painter)
     if message.peers:
         yield from _peers(message.peers, user)
+
+
+def _columns_for_names(message: StatusMessage, room: int) -> int:
+    least, most = _NAMES
+    most = min(most, room - len("   ") - _SHORT_BAR - 2 - _HELD)
+    lengths = (len(slot.slot) for app in message.apps for slot in app.slots)
+    return max((length for length in lengths if least < length <= most), default=least)
 
 
 def _worst_first(these: "list[T]", painter: Painter, is_well: "Callable[[T], bool]") -> "list[T]":
@@ -142,21 +155,33 @@ def _slot(slot: SlotMessage, at: float, painter: Painter) -> Iterator[Line]:
     held = f"{span(left)} left" if left is not None else "no token"
     flags = [slot.freshness, *(w for w in ("degraded", "suspect") if getattr(slot, w))]
     word = ", ".join(flags) if left is not None else ""
-    name = f"  {slot.slot:<{_NAME - 1}} "
-    if len(name) > len(_MARGIN):
-        yield from painter.wrapped(slot.slot, "", "  ")
-        name = _MARGIN
     step = standing.next_step(slot, at)
-    if len(name) + _BAR + 2 + _HELD + 1 + len(word) <= painter.room:
-        bar, told = painter.bar(_left(slot)), f"  {held:<{_HELD}} "
-        yield Line(((name, ""), (bar, style), (told, style), (word, style)))
-    else:
-        yield Line(((name, ""), (painter.bar(_left(slot), _SHORT_BAR), style), (f" {held}", style)))
-        step = f"{word}; {step}" if word else step
-    if not (painter.brief and _is_well(slot)):
+    if painter.brief and slot.trouble is None:
+        word, step = word or step, ""
+    yield from _row(slot.slot, _left(slot), held, (word, style), painter)
+    if step:
         yield from painter.wrapped(step, "dim")
     if slot.trouble:
         yield from _trouble(slot.trouble, at, painter)
+
+
+def _row(
+    name: str, part: float, held: str, word: tuple[str, str], painter: Painter
+) -> Iterator[Line]:
+    """Name, bar, time left, and a word with its style: below where there is no room for it."""
+    said, style = word
+    lead = f"  {name:<{painter.names}} "
+    if len(name) > painter.names:
+        yield from painter.wrapped(name, "", "  ")
+        lead = f"  {'':<{painter.names}} "
+    told = f"  {held:<{_HELD}} "
+    bar = painter.bar(part, _BAR - painter.names + _NAMES[0])
+    if len(lead + bar + told + said) <= painter.room:
+        yield Line(((lead, ""), (bar, style), (told, style), (said, style)))
+        return
+    yield Line(((lead, ""), (painter.bar(part, _SHORT_BAR), style), (f" {held}", style)))
+    if said:
+        yield from painter.wrapped(said, style)
 
 
 def _left(slot: SlotMessage) -> float:
@@ -189,6 +214,6 @@ def _budget(budget: BudgetMessage, painter: Painter) -> Iterator[Line]:
 def _peers(peers: list[PeerMessage], user: "Callable[[int], str]") -> Iterator[Line]:
     yield Line((("clients      connections  waiting", "bold"),))
     for peer in sorted(peers, key=lambda p: (-p.connections, p.uid)):
-        name = user(peer.uid)[: _NAME - 2]
+        name = user(peer.uid)[:_USER]
         style = "yellow" if peer.waiting else ""
-        yield Line(((f"  {name:<{_NAME - 2}}{peer.connections:>11}  {peer.waiting:>7}", style),))
+        yield Line(((f"  {name:<{_USER}}{peer.connections:>11}  {peer.waiting:>7}", style),))
