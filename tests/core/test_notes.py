@@ -61,7 +61,7 @@ def test_a_failure_is_told_with_what_is_served_and_when_the_next_attempt_is():
     play.fail(BEARER)
     assert told(play).text == (
         "transient it was; the token we have is good for 6 h 59 min; "
-        "next attempt in 5 s or when the budget allows. mend it"
+        "next attempt in 5 s; do: mend it"
     )
     assert told(play).level is Level.WARNING
 
@@ -99,6 +99,30 @@ def test_a_long_outage_is_told_in_few_lines():
             loud.append(number)
         until_asked_again(play)
     assert loud == [1, 2, 4, 8, 16, 32]
+
+
+def test_a_budget_that_is_used_up_is_news_once():
+    """From then on it takes long between two attempts, and whoever reads the log must know why."""
+    play = Playbook(0, calls_per_hour=3)
+    play.start()
+    loud = []
+    for number in range(1, 8):
+        play.fail(BEARER)
+        if told(play).level is not Level.DEBUG:
+            loud.append((number, "when the budget allows" in told(play).text))
+        until_asked_again(play)
+    assert loud == [(1, False), (2, False), (3, True), (4, False)]
+
+
+def test_a_retry_after_that_is_not_obeyed_whole_is_told():
+    """USPS may ask for a day; a token does not live so long."""
+    play = Playbook(0)
+    play.start()
+    play.fail(BEARER, FailureKind.RATE_LIMITED, retry_after=7200)
+    assert (
+        "next attempt in 1 h (USPS asks for 2 h, which is more than the broker waits)"
+        in told(play).text
+    )
 
 
 def test_another_failure_is_news_however_many_there_were():

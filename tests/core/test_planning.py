@@ -7,8 +7,8 @@ from core_words import BEARER, HOST, HOUR, LIFE, MINUTE, PAYMENT, START, app_pla
 
 from usps_token_broker.core.budget import BudgetKey
 from usps_token_broker.core.lifecycle import Slot
-from usps_token_broker.core.phases import Cause
-from usps_token_broker.core.planning import MAX_FLIGHTS, Held, Planner, Start, endpoint_of
+from usps_token_broker.core.phases import Cause, Held
+from usps_token_broker.core.planning import MAX_FLIGHTS, Planner, Start, endpoint_of
 from usps_token_broker.core.schedule import LifePolicy, renew_at
 from usps_token_broker.core.values import Endpoint, Now, Phase, Secret, SlotId, Token
 

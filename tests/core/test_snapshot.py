@@ -100,6 +100,21 @@ def test_a_view_says_what_is_waited_for(slot, why):
     assert play.view(slot).next_attempt_why == why
 
 
+def test_a_view_says_what_holds_the_next_attempt_back():
+    """An attempt in an hour, after one a minute ago, is not to be wondered at."""
+    play = Playbook(0)
+    play.start()
+    play.fail(BEARER, FailureKind.RATE_LIMITED, retry_after=1800)
+    assert play.view().next_attempt_why == "retry, when USPS's Retry-After is over"
+    play = Playbook(0)
+    play.start()
+    for _ in range(4):
+        play.fail(BEARER)
+        while BEARER not in play.flights and "budget" not in play.view().next_attempt_why:
+            play.sleep()
+    assert play.view().next_attempt_why == "retry, when the budget allows"
+
+
 def test_a_view_says_that_the_next_bearer_is_waited_for():
     """Halted for a scope."""
     play = Playbook()

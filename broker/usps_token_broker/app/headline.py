@@ -74,7 +74,8 @@ def _next(view: SlotView) -> str:
     why = view.next_attempt_why or "nothing is planned"
     if view.next_attempt_at is None:
         return why
-    return f"{_CAUSES.get(why, why)} at {_o_clock(view.next_attempt_at)}"
+    cause, _, _held = why.partition(",")  # what holds it back has no room here
+    return f"{_CAUSES.get(cause, cause)} at {_o_clock(view.next_attempt_at)}"
 
 
 def _summed_up(slots: Sequence[SlotView], names: _Names) -> list[str]:

@@ -11,7 +11,8 @@ from usps_token_broker.core.commands import Answer, Command, Denial, Deny, Outco
 from usps_token_broker.core.denials import Order
 from usps_token_broker.core.events import Asked, RenewalOrdered, Reported
 from usps_token_broker.core.lifecycle import Slot
-from usps_token_broker.core.planning import Held, Planner
+from usps_token_broker.core.phases import Held
+from usps_token_broker.core.planning import Planner
 from usps_token_broker.core.reports import Blame
 from usps_token_broker.core.values import BEARER, Now, Phase, SlotId
 from usps_token_broker.core.waiting import Waiter, WaitingRoom

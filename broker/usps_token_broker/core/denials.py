@@ -12,8 +12,7 @@ from usps_token_broker.core.commands import Denial
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.notes import span
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
-from usps_token_broker.core.phases import Cause
-from usps_token_broker.core.planning import Held
+from usps_token_broker.core.phases import Cause, Held
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import Now, Phase, SlotId
 

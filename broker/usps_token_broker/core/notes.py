@@ -1,13 +1,14 @@
 """The lines a log gets, and the two failures the core finds by itself. No secret in any."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from usps_token_broker import catalogue
 from usps_token_broker.core import schedule
 from usps_token_broker.core.commands import Level, Note
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import Code, Failure, FailureKind
+from usps_token_broker.core.phases import Held
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import Freshness, Now, Phase, Token
 
@@ -72,11 +73,19 @@ def is_news(before: Trouble | None, after: Trouble) -> bool:
     return after.times & (after.times - 1) == 0
 
 
-def failed(slot: Slot, failure: Failure, before: Trouble | None, next_at: float, now: Now) -> Note:
+class Ahead(NamedTuple):
+    """When a waiting slot tries again, on the boot clock, and what alone holds it back."""
+
+    at: float
+    held: Held = Held.NOTHING
+    is_news: bool = False
+    """Whether it is held by its budget, and no line has said so."""
+
+
+def failed(slot: Slot, failure: Failure, before: Trouble | None, ahead: Ahead, now: Now) -> Note:
     """An attempt ended without a token; what is served meanwhile, and what happens next.
 
-    `before` is the trouble before this one; `next_at` is when a waiting slot may try again, on the
-    boot clock.
+    `before` is the trouble before this one.
     """
     held = "no token to serve"
     if slot.token is not None and slot.servable(now):
@@ -84,7 +93,7 @@ def failed(slot: Slot, failure: Failure, before: Trouble | None, next_at: float,
         held = f"the token we have is good for {span(left)}"
     match slot.phase:
         case Phase.WAITING:
-            then = f"next attempt in {span(next_at - now.boot)} or when the budget allows"
+            then = f"next attempt in {span(ahead.at - now.boot)}{_held_by(ahead.held, failure)}"
         case Phase.HALTED if slot.halted_for_scope():
             then = "looked at again with the next bearer"
         case Phase.HALTED:
@@ -92,19 +101,32 @@ def failed(slot: Slot, failure: Failure, before: Trouble | None, next_at: float,
         case _:
             then = "asked again at once"
     level = Level.ERROR if slot.phase is Phase.HALTED else Level.WARNING
-    if slot.trouble is not None and not is_news(before, slot.trouble):
+    if slot.trouble is not None and not (ahead.is_news or is_news(before, slot.trouble)):
         level = Level.DEBUG
     times = slot.trouble.times if slot.trouble else 1
     again = f"; {times} times in a row" if times > 1 else ""
-    text = f"{failure.detail}{again}; {held}; {then}. {failure.fix}"
+    text = f"{failure.detail}{again}; {held}; {then}; {_to_do(failure.fix)}"
     return Note(level, "failed", text, slot.id, failure.reason or failure.code.value)
+
+
+def _held_by(held: Held, failure: Failure) -> str:
+    if held is Held.BUDGET:
+        return ", when the budget allows"
+    asked = failure.retry_after_seconds
+    if held is Held.RETRY_AFTER and asked and asked > schedule.obeyed_retry_after(asked):
+        return f" (USPS asks for {span(asked)}, which is more than the broker waits)"
+    return ""
+
+
+def _to_do(fix: str) -> str:
+    return fix if fix.startswith("nothing to do") else f"do: {fix}"
 
 
 def gave_up(slot: Slot) -> Note:
     """A refusal outlived the token."""
     detail = slot.trouble.detail if slot.trouble else "refused"
-    fix = slot.trouble.fix if slot.trouble else ""
-    text = f"{detail}; the last good token is past its life. {fix}"
+    fix = f"; {_to_do(slot.trouble.fix)}" if slot.trouble else ""
+    text = f"{detail}; the last good token is past its life{fix}"
     return Note(Level.ERROR, "halted", text, slot.id)
 
 

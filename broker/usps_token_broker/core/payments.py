@@ -46,7 +46,7 @@ def check_scope(slot: Slot, bearer: Slot, now: Now) -> list[Note]:
         return []
     before = slot.trouble
     slot.miss_scope(notes.SCOPE_MISSING, token, now)
-    return [notes.failed(slot, notes.SCOPE_MISSING, before, slot.retry_at, now)]
+    return [notes.failed(slot, notes.SCOPE_MISSING, before, notes.Ahead(slot.retry_at), now)]
 
 
 def doubt_bearer(slot: Slot, bearer: Slot, now: Now) -> None:

@@ -59,6 +59,14 @@ class Cause(enum.StrEnum):
     PROBE = "probe"
 
 
+class Held(enum.Enum):
+    """What alone holds an attempt back."""
+
+    NOTHING = enum.auto()
+    BUDGET = enum.auto()
+    RETRY_AFTER = enum.auto()
+
+
 URGENCY: Final = {cause: place for place, cause in enumerate(Cause)}
 
 NEEDS: Final = {

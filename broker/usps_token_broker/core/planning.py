@@ -5,7 +5,6 @@ whose buffer begins first before the others, then the rest. Planned renewals of 
 are spread over half the lead, so that they neither burst nor run late.
 """
 
-import enum
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -15,20 +14,12 @@ from typing import Final, NamedTuple
 from usps_token_broker.core import payments, schedule
 from usps_token_broker.core.budget import BudgetKey, HourWindow
 from usps_token_broker.core.lifecycle import Slot
-from usps_token_broker.core.phases import NEEDS, URGENCY, Cause, Wanted
+from usps_token_broker.core.phases import NEEDS, URGENCY, Cause, Held, Wanted
 from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.values import Endpoint, Freshness, Now, Phase, SlotId
 
 MAX_FLIGHTS: Final = 8
 """Calls to one endpoint under way at once: far below any spike arrest that was ever reported."""
-
-
-class Held(enum.Enum):
-    """What alone holds an attempt back."""
-
-    NOTHING = enum.auto()
-    BUDGET = enum.auto()
-    RETRY_AFTER = enum.auto()
 
 
 class Start(NamedTuple):

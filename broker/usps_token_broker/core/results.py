@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 
 from usps_token_broker.core import notes, payments, schedule
+from usps_token_broker.core.budget import HourWindow
 from usps_token_broker.core.commands import Note
 from usps_token_broker.core.events import Failed, Granted
 from usps_token_broker.core.lifecycle import Slot
 from usps_token_broker.core.outcomes import Failure, FailureKind
-from usps_token_broker.core.phases import Cause
+from usps_token_broker.core.phases import Cause, Held
 from usps_token_broker.core.planning import Planner
-from usps_token_broker.core.values import Now, Phase, Token
+from usps_token_broker.core.values import Now, Phase, SlotId, Token
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class Results:
     last_serial: int = 0
     skew_seconds: dict[str, float] = field(default_factory=dict)
     """Per app, USPS's clock less ours."""
+    told_of_budget: set[SlotId] = field(default_factory=set)
+    """Slots of which the log has said, since their last grant, that the budget holds them back."""
 
     def flight(self, event: Granted | Failed) -> Slot | None:
         """The slot whose running flight this is the end of."""
@@ -45,6 +48,7 @@ class Results:
 
     def _taken(self, slot: Slot, event: Granted, now: Now) -> list[Note]:
         before, trouble = slot.token, slot.trouble
+        self.told_of_budget.discard(slot.id)
         self.last_serial = max(self.last_serial + 1, int(now.wall * 1000))
         slot.granted(self._token(slot, event))
         if slot.id.is_bearer:
@@ -84,11 +88,19 @@ class Results:
             slot.plan_anew()
         if failure.kind is FailureKind.BEARER_REFUSED and slot.phase is Phase.WAITING:
             payments.doubt_bearer(slot, self.planner.bearer_of(slot), now)
-        next_at = max(slot.retry_at, window.floor_at)
-        out = [notes.failed(slot, failure, before, next_at, now)]
+        out = [notes.failed(slot, failure, before, self._ahead(slot, window, now), now)]
         if was_proof and slot.halted() and slot.servable(now):
             out.append(notes.secret_refused(slot, now))
         return out
+
+    def _ahead(self, slot: Slot, window: HourWindow, now: Now) -> notes.Ahead:
+        start = self.planner.next_start(slot, now, hurried=True)
+        if start is None:
+            return notes.Ahead(max(slot.retry_at, window.floor_at))
+        is_news = start.held is Held.BUDGET and slot.id not in self.told_of_budget
+        if is_news:
+            self.told_of_budget.add(slot.id)
+        return notes.Ahead(start.at, start.held, is_news)
 
     def _note_skew(self, slot: Slot, skew_seconds: float | None) -> None:
         if skew_seconds is not None:

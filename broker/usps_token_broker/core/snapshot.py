@@ -2,16 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from usps_token_broker.core import schedule
 from usps_token_broker.core.budget import HourWindow
 from usps_token_broker.core.credentials import Standing, standing
 from usps_token_broker.core.lifecycle import Slot
-from usps_token_broker.core.phases import Cause
-from usps_token_broker.core.planning import Planner
+from usps_token_broker.core.phases import Held
+from usps_token_broker.core.planning import Planner, Start
 from usps_token_broker.core.plans import AppPlan
 from usps_token_broker.core.trouble import Trouble
 from usps_token_broker.core.values import BEARER, Endpoint, Freshness, Now, Phase, SlotId, Token
+
+_HELD_BY: Final = {
+    Held.NOTHING: "",
+    Held.BUDGET: ", when the budget allows",
+    Held.RETRY_AFTER: ", when USPS's Retry-After is over",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +174,16 @@ def view(planner: Planner, slot: Slot, now: Now, *, required: bool) -> SlotView:
         use_until=served.expires_at - served.buffer_seconds if served else None,
         renew_at=slot.token.renew_at + to_wall if slot.token else None,
         next_attempt_at=start.at + to_wall if start else None,
-        next_attempt_why=_why(slot, start.cause if start else None, now),
+        next_attempt_why=_why(slot, start, now),
         trouble=slot.trouble,
         attempts_left=slot.bucket.left(now.boot, slot.life_seconds),
         scopes=slot.token.scopes if slot.token else None,
     )
 
 
-def _why(slot: Slot, cause: Cause | None, now: Now) -> str:
-    if cause is not None:
-        return cause.value
+def _why(slot: Slot, start: Start | None, now: Now) -> str:
+    if start is not None:
+        return start.cause.value + _HELD_BY[start.held]
     if slot.phase is Phase.FETCHING:
         return "under way"
     if slot.dormant(now):
