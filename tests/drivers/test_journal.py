@@ -319,6 +319,33 @@ def test_standard_error_is_where_it_goes(capsys):
     assert "default/bearer: fetched" in capsys.readouterr().err
 
 
+def test_a_pipe_that_nobody_reads_is_not_waited_for():
+    """The broker goes on serving; once somebody reads again, the log says how much is missing."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with os.fdopen(writing, "w") as stream:
+        journal.start({}, stream)
+        log = logging.getLogger(journal.LOGGER)
+        for number in range(10_000):
+            log.info("line %s %s", number, "x" * 100)
+        taken = b"".join(iter(lambda: _read(reading), b""))
+        log.info("the last")
+        rest = b"".join(iter(lambda: _read(reading), b"")).decode().splitlines()
+    os.close(reading)
+    kept = taken.count(b"\n")
+    assert 0 < kept < 10_000
+    assert rest[0].endswith(f"{10_000 - kept} lines of the log are missing here: nobody read them")
+    assert rest[1].endswith("the last")
+    assert len(rest) == 2
+
+
+def _read(descriptor):
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return b""
+
+
 def test_what_cannot_be_logged_is_not_printed_raw(capfd):
     """Python would print the arguments and every exception as they are, to standard error."""
     journal.start({}, stream := io.StringIO())

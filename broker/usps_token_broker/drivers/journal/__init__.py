@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from usps_token_broker.drivers.journal.lines import LOGGER, JsonLines, OneLine, is_ours
+from usps_token_broker.drivers.journal.stream import StreamHandler
 
 if TYPE_CHECKING:
     # The core's records take their time to build, and the daemon listens first.
@@ -47,7 +48,7 @@ def start(environ: Mapping[str, str], stream: TextIO | None = None, form: Form =
 
 
 def _handler(environ: Mapping[str, str], stream: TextIO, form: Form) -> logging.Handler:
-    handler = logging.StreamHandler(stream)
+    handler = StreamHandler(stream)
     if form is Form.JSON:
         handler.setFormatter(JsonLines("%(message)s"))
     elif form is Form.AUTO and _is_journal(environ.get("JOURNAL_STREAM", ""), stream):
