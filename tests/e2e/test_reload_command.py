@@ -259,6 +259,8 @@ def test_a_hangup_reloads_and_the_log_tells_how_it_went(shop):
     shop.broker_process.process.send_signal(signal.SIGHUP)
     until(lambda: "not reloaded" in log(), log)
     assert shop.status()["apps"][0]["budget"][0]["calls_per_hour"] == 20
+    (told,) = [line for line in log().splitlines() if "ERROR" in line]
+    assert re.search(r": expected [^;]+, found 0; .+; the configuration before stays", told), told
 
 
 def test_many_reloads_at_once_are_one_after_the_other(shop, usps):

@@ -18,6 +18,7 @@ from usps_token_broker.wire.replies import Reply, json_reply
 
 log = logging.getLogger(journal.LOGGER)
 _AGAIN = journal.event("reloading")
+_STAYS = "the configuration before stays in force, all of it"
 _NOT_RELOADED = journal.event("not_reloaded", reason="config_invalid")
 
 
@@ -81,8 +82,8 @@ def _complain(error: ConfigError) -> str:
     """Say everything in the log; what comes back is the first of it, without how to mend it."""
     said = [str(problem) for problem in error.problems]
     for problem in said:
-        log.error("not reloaded: %s", " ".join(problem.split()), extra=_NOT_RELOADED)
-    log.error("the configuration before stays in force, all of it", extra=_NOT_RELOADED)
+        told = "; ".join(" ".join(line.split()) for line in problem.splitlines())
+        log.error("not reloaded: %s; %s", told, _STAYS, extra=_NOT_RELOADED)
     more = f", and {len(said) - 1} more" if len(said) > 1 else ""
     return f"{said[0].splitlines()[0]}{more}; the journal says it all"
 
