@@ -198,3 +198,20 @@ def test_main_gives_the_exit_code(capsys):
     """For the script that the installation makes."""
     assert main(["status", "--socket", "/nonexistent/socket"]) == 69
     assert "no broker here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "meant"),
+    [
+        (["statsu"], "usps-token-broker: there is no command 'statsu'", "did you mean status?"),
+        (["--verson"], "usps-token-broker: --verson", "did you mean --version?"),
+        (["status", "--folow"], "usps-token-broker status: --folow", "did you mean --follow?"),
+        (["status", "--xyz=1"], "--xyz=1 is not known here\ntry: ", "status --help"),
+    ],
+)
+def test_what_is_misspelt_is_64_and_what_was_meant_is_named(command, words, said, meant):
+    """And the help of that very command."""
+    done = command(*words)
+    assert done.returncode == 64
+    assert said in done.stderr
+    assert meant in done.stderr

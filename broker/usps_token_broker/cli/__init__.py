@@ -10,8 +10,9 @@ import argparse
 import errno
 import importlib
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NoReturn
 
 EX_USAGE: Final = 64
@@ -61,6 +62,10 @@ _COMMANDS: Final = {
     "simulate": "be a USPS that is not: the endpoints, quotas and faults, for tests",
     "completion": "print what bash, zsh or fish needs to complete commands and options",
 }
+
+
+_OPTIONS: Final = ("--help", "--version")
+"""Of the whole program."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -146,8 +151,13 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
         )
         if module is not None:
             module.add_arguments(sub)
-            sub.set_defaults(act=module.act)
+            sub.set_defaults(act=module.act, refuse=sub.error, known=_options_of(sub))
     return parser
+
+
+def _options_of(parser: argparse.ArgumentParser) -> list[str]:
+    """As its own usage names them."""
+    return re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser.format_usage())
 
 
 def _module(command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a module with act() and add_arguments()
@@ -179,9 +189,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _act(words: list[str]) -> int:
     command = next((word for word in words if word in _COMMANDS), None)
-    options = make_parser(command).parse_args(words)
+    parser = make_parser(command)
+    first = words[0] if words else ""
+    if command is None and first and not first.startswith("-"):
+        parser.error(f"there is no command {first!r}{_meant(first, _COMMANDS)}")
+    if command is None and first.startswith("--") and not _begins_an_option(first):
+        parser.error(f"{first} is not known here{_meant(first, _OPTIONS)}")
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        options.refuse(f"{unknown[0]} is not known here{_meant(unknown[0], options.known)}")
     code: int = options.act(options)
     return code
+
+
+def _begins_an_option(typed: str) -> bool:
+    """Whether it is an option of the whole program, or short for one."""
+    return any(option.startswith(typed) for option in _OPTIONS)
+
+
+def _meant(typed: str, known: Iterable[str]) -> str:
+    """What it was likely meant to be, as a question; empty where nothing is like it."""
+    import difflib  # noqa: PLC0415 - only where somebody mistypes
+
+    like = difflib.get_close_matches(typed.partition("=")[0], list(known), 1)
+    return f"; did you mean {like[0]}?" if like else ""
 
 
 def _open_standard_streams() -> None:
