@@ -218,6 +218,21 @@ def test_a_terminal_that_cannot_be_drawn_on_is_64(clean_environ, folder, name):
     assert b"--follow" in screen.shown
 
 
+def test_a_broker_that_hangs_is_said_to_hang(home, clean_environ):
+    """Of the admin socket that is there, not that there is none elsewhere."""
+    options = ("--config", home.config, "--every", "0.2")
+    with home.broker() as broker, terminal(clean_environ, *options) as screen:
+        screen.until(b"fresh")
+        broker.process.send_signal(signal.SIGSTOP)
+        screen.until(b"what follows is as it was at")
+        broker.process.send_signal(signal.SIGCONT)
+        screen.type(b"q")
+        assert screen.end() == 0
+    said = ESCAPE.sub(b"", screen.shown)
+    assert b"admin.sock is there, but no answer came in time" in said
+    assert b"there is no socket at" not in said
+
+
 def test_without_colour_there_is_none(home, clean_environ):
     """NO_COLOR is obeyed (no-color.org)."""
     environ = {**clean_environ, "NO_COLOR": "1"}

@@ -1,7 +1,6 @@
 """`usps-token-broker top`: the status, live."""
 
 import argparse
-import contextlib
 import os
 import sys
 from collections import deque
@@ -99,10 +98,19 @@ class Looker:
 
     def __call__(self) -> StatusMessage:
         """The status. Raises AskError."""
-        if self._options.socket is None:
-            with contextlib.suppress(asking.AskError):
-                return self._ask(paths.admin_candidates(self._options))
-        return self._ask(paths.candidates(self._options.socket))
+        if self._options.socket is not None:
+            return self._ask(paths.candidates(self._options.socket))
+        admin = paths.admin_candidates(self._options)
+        try:
+            return self._ask(admin)
+        except asking.AskError as problem:
+            try:
+                return self._ask(paths.candidates(None))
+            except asking.AskError:
+                # What is wrong with the one that is there, not that another is not.
+                if self._options.config or any(map(os.path.lexists, admin)):
+                    raise problem from None
+                raise
 
     @staticmethod
     def _ask(candidates: list[Path]) -> StatusMessage:
