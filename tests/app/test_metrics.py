@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 from virtual import DOWN, HOUR, INVALID_CLIENT, START_WALL
 
+from usps_token_broker import catalogue
 from usps_token_broker.app import (
     figures,  # noqa: F401 - else the first scrape imports it, in a thread
     metrics,
@@ -38,6 +39,7 @@ TYPES = {
     f"{P}_slot_ready": "gauge",
     f"{P}_slot_required": "gauge",
     f"{P}_slot_degraded": "gauge",
+    f"{P}_slot_dormant": "gauge",
     f"{P}_token_expiry_timestamp_seconds": "gauge",
     f"{P}_slot_next_attempt_timestamp_seconds": "gauge",
     f"{P}_slot_attempts_left": "gauge",
@@ -52,6 +54,12 @@ TYPES = {
     f"{P}_held_until_timestamp_seconds": "gauge",
     f"{P}_usps_clock_skew_seconds": "gauge",
     f"{P}_reports": "counter",
+    "process_virtual_memory_bytes": "gauge",
+    "process_resident_memory_bytes": "gauge",
+    "process_start_time_seconds": "gauge",
+    "process_cpu_seconds": "counter",
+    "process_max_fds": "gauge",
+    "process_open_fds": "gauge",
 }
 
 
@@ -163,7 +171,43 @@ async def test_attempts_that_fail():
     assert samples[key] == calls
     assert samples["grants_total", "default", "bearer"] == 0
     assert samples["slot_phase", "default", "waiting", "bearer"] == 1
-    assert samples["slot_trouble", "default", "upstream_unavailable", "bearer"] == 1
+    reason = code = "upstream_unavailable"
+    assert samples["slot_trouble", "default", code, reason, "bearer"] == 1
+
+
+async def test_trouble_has_the_name_that_explain_knows():
+    """More exact than the code, so that an alert can say what to do."""
+    refused = Failure(
+        FailureKind.REFUSED,
+        Code.PAYMENT_REFUSED,
+        "USPS answered 400",
+        "see USPS",
+        400,
+        "100003",
+        reason="100003",
+    )
+    async with open_interface() as broker:
+        broker.usps.answers = lambda command, _now: None if command.slot.is_bearer else refused
+        await anyio.sleep(20)
+        samples = await scrape(broker)
+    [key] = [key for key in samples if key[0] == "slot_trouble"]
+    assert key == ("slot_trouble", "default", "payment_refused", "100003", "payment")
+    assert catalogue.row(key[3]).fix
+
+
+async def test_a_slot_that_nobody_asks_for_is_told_from_one_that_cannot_be_renewed():
+    """Its token ends for want of anybody who wants it: no alert."""
+    unused = app()
+    kept = tuple(replace(slot, keep_active=True) for slot in unused.payments)
+    async with open_interface(replace(unused, payments=kept)) as broker:
+        await broker.token("payment")
+        used = await scrape(broker)
+        await anyio.sleep(40 * HOUR)
+        left = await scrape(broker)
+    assert used["slot_dormant", "default", "payment"] == 0
+    assert left["slot_dormant", "default", "payment"] == 1
+    assert left["slot_freshness", "default", "spent", "payment"] == 1
+    assert used["slot_dormant", "default", "bearer"] == left["slot_dormant", "default", "bearer"]
 
 
 async def test_trouble_is_over_with_the_next_grant():

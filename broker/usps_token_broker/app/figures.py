@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from usps_token_broker.app.access import Access
@@ -75,8 +76,9 @@ class _Figures(Collector):
         self._sight = sight
 
     def collect(self) -> Iterator[Metric]:
-        """Every figure."""
+        """Every figure; those of memory and files by the names that all programs have for them."""
         yield from _of_process(self._sight)
+        yield from ProcessCollector(registry=None).collect()
         yield from _of_slots(self._sight.slots())
         yield _of_trouble(self._sight.slots())
         yield from _of_attempts(self._sight)
@@ -102,7 +104,7 @@ def _counter(name: str, meaning: str, labels: Iterable[str], rows: Iterable[Row]
 def _of_process(sight: Sight) -> Iterator[Metric]:
     process, tally = sight.process, sight.tally
     peers = process.peers()
-    yield InfoMetricFamily(_PREFIX, "The broker", {"version": process.version})
+    yield InfoMetricFamily(_PREFIX, "Always 1; which release runs", {"version": process.version})
     yield _gauge(
         "start_time_seconds", "When it started, Unix seconds", (), [((), process.started_at)]
     )
@@ -145,7 +147,16 @@ def _of_process(sight: Sight) -> Iterator[Metric]:
 _OF_SLOT: Final[tuple[tuple[str, str, Callable[[SlotView], float | None]], ...]] = (
     ("slot_ready", "Whether there is a token to serve, and no doubt about it", lambda s: s.ready),
     ("slot_required", "Whether the broker is ready only with it", lambda s: s.required),
-    ("slot_degraded", "Whether its token is late, or reported as dead", lambda s: s.degraded),
+    (
+        "slot_degraded",
+        "Whether its token should not be in use any more: late, spent, or reported as dead",
+        lambda s: s.degraded,
+    ),
+    (
+        "slot_dormant",
+        "Whether nobody asked in a day, and it is kept only for who asks: no fault, not renewed",
+        lambda s: s.dormant,
+    ),
     (
         "token_expiry_timestamp_seconds",
         "The end of the token's life, Unix seconds; none without a token",
@@ -180,9 +191,14 @@ def _of_slots(slots: list[SlotView]) -> Iterator[Metric]:
 def _of_trouble(slots: list[SlotView]) -> Metric:
     return _gauge(
         "slot_trouble",
-        "1 for the code of what went wrong last, until the next grant; none without trouble",
-        (*_SLOT, "code"),
-        (((*s.id, s.trouble.code.value), 1.0) for s in slots if s.trouble),
+        "1 for what went wrong last, until the next grant; none without trouble. "
+        "`usps-token-broker explain REASON` says why, and what to do",
+        (*_SLOT, "code", "reason"),
+        (
+            ((*s.id, s.trouble.code.value, s.trouble.reason or s.trouble.code.value), 1.0)
+            for s in slots
+            if s.trouble
+        ),
     )
 
 
@@ -218,7 +234,10 @@ def _of_attempts(sight: Sight) -> Iterator[Metric]:
 def _of_apps(sight: Sight) -> Iterator[Metric]:
     windows = [((app, w.endpoint.value), w) for app, w in sight.windows()]
     yield _gauge(
-        "calls_in_last_hour", "Calls to USPS", _ENDPOINT, ((key, w.used) for key, w in windows)
+        "calls_in_last_hour",
+        "Calls made to USPS in the last hour, of those that calls_per_hour allows",
+        _ENDPOINT,
+        ((key, w.used) for key, w in windows),
     )
     yield _gauge(
         "calls_per_hour",
