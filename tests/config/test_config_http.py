@@ -34,6 +34,7 @@ def test_an_empty_table_is_none(folder):
         ("127.9.9.9:1", "127.9.9.9", 1),
         ("[::1]:65535", "::1", 65535),
         ("[0:0:0:0:0:0:0:1]:80", "::1", 80),
+        ("[::ffff:127.0.0.1]:9842", "127.0.0.1", 9842),
     ],
 )
 def test_loopback_is_taken_without_a_word(folder, written, address, port):
@@ -74,6 +75,10 @@ def test_what_others_can_reach_is_taken_with_a_warning(folder, written):
         ('"http://127.0.0.1:9842"', '"http://127.0.0.1:9842"', "listen ="),
         ('"[127.0.0.1]:9842"', '"127.0.0.1"', "listen ="),
         ('"[fe80::1%eth0]:9842"', '"fe80::1%eth0"', "listen ="),
+        ('"[fe80::1]:9842"', "fe80::1", "listen ="),
+        ('"[ff02::1]:9842"', "ff02::1", "listen ="),
+        ('"224.0.0.1:9842"', "224.0.0.1", "listen ="),
+        ('"255.255.255.255:9842"', "255.255.255.255", "listen ="),
         ('"[]:9842"', "none", "listen ="),
         ('"127.1:9842"', '"127.1"', "listen ="),
         ('"broker.example:9842"', '"broker.example"', "listen ="),

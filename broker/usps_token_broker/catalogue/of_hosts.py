@@ -68,6 +68,15 @@ ROWS: Final = (
         OURS,
     ),
     Row(
+        "port_taken",
+        "`run` ends with exit code 73: http.listen: cannot listen",
+        "the port of http.listen is another program's, or its address is none of this machine's",
+        "stop what listens there (`ss -ltnp` says what it is), or set http.listen to another "
+        "address or port",
+        Who.HOST,
+        OURS,
+    ),
+    Row(
         "unit_failed",
         "`systemctl status usps-token-broker` says failed",
         "the service ended with an error too often",

@@ -88,9 +88,20 @@ def _address(six: str | None, four: str, port: int) -> str | Unfit:
     except ValueError:
         found = shown(four if six is None else six)
         return unfit("an address in numbers", found, write=write if four == "localhost" else "")
-    if parsed.version == 6 and parsed.scope_id:  # noqa: PLR2004 - IPv6
-        return unfit("an address without a zone", shown(six))
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.scope_id:
+            return unfit("an address without a zone", shown(six))
+        parsed = parsed.ipv4_mapped or parsed
+    if not _can_be_listened_on(parsed):
+        return unfit("an address of one machine, good on all of its links", str(parsed))
     return str(parsed)
+
+
+def _can_be_listened_on(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether a client can ever reach it there; the kernel takes some where none can."""
+    if isinstance(address, ipaddress.IPv6Address) and address.is_link_local:
+        return False  # it means nothing without a zone
+    return not address.is_multicast and str(address) != "255.255.255.255"
 
 
 def _meant(value: str) -> str:

@@ -8,6 +8,7 @@ from usps_token_broker.doctor import (
     clocks,
     configuration,
     files,
+    http_port,
     old_bearer,
     sockets,
     tokens,
@@ -23,6 +24,7 @@ Look = Callable[[Scene], Iterable[Finding]]
 CHECKS: Final[tuple[tuple[str, Look], ...]] = (
     ("config", configuration.look),
     ("socket", sockets.look),
+    ("http", http_port.look),
     ("unit", units.look),
     ("secret", files.look_at_secrets),
     ("directories", files.look_at_places),

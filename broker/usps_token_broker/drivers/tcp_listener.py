@@ -48,23 +48,36 @@ def listen(address: str, port: int, key: str) -> Listener:
 
     The unspecified address of IPv6 takes IPv4 too, as in a pod with both. Raises ListenError.
     """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = bind(address, port)
     except OSError as error:
         raise _refused(error, address, port, key) from error
     try:
-        listener.settimeout(0)
-        # Connections of the process before linger in the kernel for a minute.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind((address, port))
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise _refused(error, address, port, key) from error
     return listener
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A socket that has that address and does not listen: as long as nobody listens there.
+
+    It keeps nobody else from listening there. Raises OSError.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.settimeout(0)
+        # Connections of the process before linger in the kernel for a minute.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind((address, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _refused(error: OSError, address: str, port: int, key: str) -> ListenError:
