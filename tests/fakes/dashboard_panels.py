@@ -14,6 +14,7 @@ FILE = ROOT / "systemd" / "prometheus" / "dashboard.json"
 
 P = "usps_token_broker"
 OF = 'instance=~"$instance"'
+OF_APP = f'{OF}, app=~"$app"'
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _STAGES = {"fresh": 0, "due": 1, "late": 2, "spent": 3, "none": 4}
 """How far through its life a token is, as a number that a time line can show."""
@@ -36,11 +37,14 @@ class Panel:
     steps: tuple[tuple[str, float | None], ...] = (("green", None),)
     mappings: tuple[tuple[str, str, str], ...] = ()
     """A value, what is shown in its place, and the colour."""
+    empty: str = ""
+    """What is shown where Prometheus finds nothing, and that is no fault."""
 
 
+_IN_USE = f"unless on (job, instance, app, slot) ({P}_slot_dormant == 1)"
 _YES_NO = (("0", "no", "red"), ("1", "yes", "green"))
 _FRESHNESS = " or ".join(
-    f'{P}_slot_freshness{{{OF}, freshness="{stage}"}} * {number}'
+    f'{P}_slot_freshness{{{OF_APP}, freshness="{stage}"}} * {number}'
     for stage, number in _STAGES.items()
 )
 
@@ -56,7 +60,7 @@ PANELS = (
     Panel(
         "Every required token is good",
         "stat",
-        ((f"min({P}_slot_ready{{{OF}}} and {P}_slot_required{{{OF}}} == 1)", ""),),
+        ((f"min({P}_slot_ready{{{OF_APP}}} and {P}_slot_required{{{OF_APP}}} == 1)", ""),),
         (4, 0, 5, 4),
         "There is one to serve, and no doubt about it. If not: usps-token-broker status",
         steps=(("red", None), ("green", 1)),
@@ -65,16 +69,17 @@ PANELS = (
     Panel(
         "Shortest time left",
         "stat",
-        ((f"min({P}_token_expiry_timestamp_seconds{{{OF}}} - time())", ""),),
+        ((f"min({P}_token_expiry_timestamp_seconds{{{OF_APP}}} {_IN_USE} - time())", ""),),
         (9, 0, 5, 4),
-        "Until the end of the token that ends first. Of eight hours, renewal starts at 1.5 h.",
+        "Until the end of the token that ends first, of those that are renewed: at about 1.5 h.",
         unit="s",
+        empty="no token",
         steps=(("red", None), ("orange", 1800), ("green", 5400)),
     ),
     Panel(
         "Tokens with trouble",
         "stat",
-        ((f"count(max by (instance, app, slot) ({P}_slot_trouble{{{OF}}})) or vector(0)", ""),),
+        ((f"count(max by (instance, app, slot) ({P}_slot_trouble{{{OF_APP}}})) or vector(0)", ""),),
         (14, 0, 5, 4),
         "The last call for them failed; there may be a good token all the same.",
         steps=(("green", None), ("orange", 1)),
@@ -91,15 +96,22 @@ PANELS = (
     Panel(
         "Time left of each token",
         "timeseries",
-        ((f"{P}_token_expiry_timestamp_seconds{{{OF}}} - time()", "{{app}}/{{slot}}"),),
+        (
+            (
+                f"{P}_token_expiry_timestamp_seconds{{{OF_APP}}} - time()",
+                "{{instance}} {{app}}/{{slot}}",
+            ),
+        ),
         (0, 4, 12, 8),
-        "A saw tooth: it should turn at 1.5 h and never come below 0.5 h.",
+        "A saw tooth: it should turn at 1.5 h and never come below 0.5 h, but for tokens that "
+        "nobody asked for in a day (keep).",
         unit="s",
+        steps=(("red", None), ("green", 1800)),
     ),
     Panel(
         "Freshness",
         "state-timeline",
-        ((f"sum by (instance, app, slot) ({_FRESHNESS})", "{{app}}/{{slot}}"),),
+        ((f"sum by (instance, app, slot) ({_FRESHNESS})", "{{instance}} {{app}}/{{slot}}"),),
         (12, 4, 12, 8),
         "Due: being renewed. Late: in its last half hour, still served. Spent: not served.",
         mappings=tuple((str(number), stage, _COLOURS[number]) for stage, number in _STAGES.items()),
@@ -107,19 +119,26 @@ PANELS = (
     Panel(
         "What is wrong now",
         "table",
-        ((f"{P}_slot_trouble{{{OF}}} == 1", ""),),
+        ((f"{P}_slot_trouble{{{OF_APP}}} == 1", ""),),
         (0, 12, 12, 7),
-        "By the codes of the README. `usps-token-broker status` says since when, and the fix.",
+        "`usps-token-broker explain REASON` says why, and the fix; `status` since when.",
         options=(("instant", True),),
+        empty="nothing",
     ),
     Panel(
         "Calls to USPS",
         "timeseries",
         (
-            (f"increase({P}_grants_total{{{OF}}}[10m])", "{{app}}/{{slot}} granted"),
             (
-                f"sum by (app, slot, code) (increase({P}_failed_attempts_total{{{OF}}}[10m]))",
-                "{{app}}/{{slot}} {{code}}",
+                f"increase({P}_grants_total{{{OF_APP}}}[10m])",
+                "{{instance}} {{app}}/{{slot}} granted",
+            ),
+            (
+                (
+                    "sum by (instance, app, slot, code) "
+                    f"(increase({P}_failed_attempts_total{{{OF_APP}}}[10m]))"
+                ),
+                "{{instance}} {{app}}/{{slot}} {{code}}",
             ),
         ),
         (12, 12, 12, 7),
@@ -130,8 +149,8 @@ PANELS = (
         "timeseries",
         (
             (
-                f"{P}_calls_in_last_hour{{{OF}}} / {P}_calls_per_hour{{{OF}}}",
-                "{{app}} {{endpoint}}",
+                f"{P}_calls_in_last_hour{{{OF_APP}}} / {P}_calls_per_hour{{{OF_APP}}}",
+                "{{instance}} {{app}} {{endpoint}}",
             ),
         ),
         (0, 19, 12, 7),
@@ -146,13 +165,13 @@ PANELS = (
             (
                 (
                     "histogram_quantile(0.95, sum by (endpoint, le) "
-                    f"(increase({P}_upstream_call_duration_seconds_bucket{{{OF}}}[1d])))"
+                    f"(increase({P}_upstream_call_duration_seconds_bucket{{{OF_APP}}}[1d])))"
                 ),
                 "{{endpoint}}",
             ),
         ),
         (12, 19, 12, 7),
-        "Over a day, since there are few. An attempt ends after 8 s.",
+        "Of all brokers, over a day, since there are few. An attempt ends after 8 s.",
         unit="s",
     ),
     Panel(
@@ -165,7 +184,7 @@ PANELS = (
             ),
         ),
         (0, 26, 12, 7),
-        "A second. `none` is what was refused before it was understood, such as strangers.",
+        "A second, of all brokers. `none` is what was refused before it was understood.",
         unit="reqps",
     ),
     Panel(
@@ -183,8 +202,8 @@ PANELS = (
         "timeseries",
         (
             (
-                f"sum by (app, outcome) (increase({P}_reports_total{{{OF}}}[10m]))",
-                "{{app}} {{outcome}}",
+                f"sum by (instance, app, outcome) (increase({P}_reports_total{{{OF_APP}}}[10m]))",
+                "{{instance}} {{app}} {{outcome}}",
             ),
         ),
         (18, 26, 6, 7),
@@ -213,7 +232,6 @@ def dashboard() -> dict[str, Any]:
 
 
 def _variables() -> list[dict[str, Any]]:
-    every = {"text": "All", "value": "$__all", "selected": True}
     return [
         {
             "name": "datasource",
@@ -221,19 +239,25 @@ def _variables() -> list[dict[str, Any]]:
             "type": "datasource",
             "query": "prometheus",
         },
-        {
-            "name": "instance",
-            "label": "Broker",
-            "type": "query",
-            "datasource": _SOURCE,
-            "query": f"label_values({P}_info, instance)",
-            "refresh": 2,
-            "includeAll": True,
-            "multi": True,
-            "allValue": ".*",
-            "current": every,
-        },
+        _chosen("instance", "Broker", f"{P}_info"),
+        _chosen("app", "App", f"{P}_slot_ready{{{OF}}}"),
     ]
+
+
+def _chosen(name: str, label: str, of: str) -> dict[str, Any]:
+    """The values that a label of this figure has, of which all are chosen at first."""
+    return {
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": _SOURCE,
+        "query": f"label_values({of}, {name})",
+        "refresh": 2,
+        "includeAll": True,
+        "multi": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all", "selected": True},
+    }
 
 
 def _restarts() -> dict[str, Any]:
@@ -243,6 +267,7 @@ def _restarts() -> dict[str, Any]:
         "enable": True,
         "iconColor": "purple",
         "expr": f"changes({P}_start_time_seconds{{{OF}}}[2m]) > 0",
+        "titleFormat": "{{instance}} was started",
     }
 
 
@@ -278,7 +303,7 @@ _TIDY = {
     "id": "organize",
     "options": {
         "excludeByName": {"Time": True, "Value": True, "__name__": True, "job": True},
-        "indexByName": {"instance": 0, "app": 1, "slot": 2, "code": 3},
+        "indexByName": {"instance": 0, "app": 1, "slot": 2, "code": 3, "reason": 4},
         "renameByName": {},
     },
 }
@@ -296,9 +321,13 @@ def _defaults(panel: Panel) -> dict[str, Any]:
         "thresholds": {"mode": "absolute", "steps": steps},
         "mappings": [{"type": "value", "options": shown}] if shown else [],
     }
+    if panel.empty:
+        defaults["noValue"] = panel.empty
     if panel.kind == "timeseries":
         defaults["color"] = {"mode": "palette-classic"}
         defaults["custom"] = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 8}
+        if len(steps) > 1:
+            defaults["custom"]["thresholdsStyle"] = {"mode": "line"}
     return defaults
 
 
@@ -313,8 +342,9 @@ def _options(kind: str) -> dict[str, Any]:
         case "state-timeline":
             return {"mergeValues": True, "showValue": "auto", "rowHeight": 0.9}
         case "timeseries":
+            legend = {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True}
             return {
-                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+                "legend": legend,
                 "tooltip": {"mode": "multi", "sort": "desc"},
             }
         case _:
@@ -329,7 +359,11 @@ def expressions() -> Sequence[str]:
 
 def put_in(expression: str) -> str:
     """The expression for all brokers, scraped every few seconds."""
-    return expression.replace("$instance", ".*").replace("$__rate_interval", "1m")
+    return (
+        expression.replace("$instance", ".*")
+        .replace("$app", ".*")
+        .replace("$__rate_interval", "1m")
+    )
 
 
 def text() -> str:

@@ -111,7 +111,8 @@ def called(legend: str, labels: dict[str, Any]) -> str:
     if not legend:
         shown = (labels.get(key, "") for key in ("app", "slot", "code"))
         return "  ".join(filter(None, shown))
-    return re.sub(r"\{\{(\w+)\}\}", lambda m: str(labels.get(m[1], "")), legend)
+    of_one_broker = legend.removeprefix("{{instance}} ")
+    return re.sub(r"\{\{(\w+)\}\}", lambda m: str(labels.get(m[1], "")), of_one_broker)
 
 
 # -- drawing --------------------------------------------------------------------------------------

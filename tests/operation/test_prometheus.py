@@ -105,6 +105,22 @@ def test_every_panel_shows_something(watched, expression):
         until(lambda: watched.query(expression), expression)
 
 
+@pytest.mark.parametrize(
+    ("expression", "legend"),
+    [
+        asked
+        for panel in dashboard_panels.PANELS
+        if panel.kind in {"timeseries", "state-timeline"}
+        for asked in panel.asked
+    ],
+)
+def test_lines_of_several_brokers_are_told_apart(watched, expression, legend):
+    """Where there is one for each, its name says of which."""
+    found = until(lambda: watched.query(dashboard_panels.put_in(expression)), expression)
+    for label in {"instance", "app", "slot"} & found[0]["metric"].keys():
+        assert f"{{{{{label}}}}}" in legend
+
+
 def test_every_rule_is_evaluated_without_an_error(watched):
     """On real series, whose labels may meet where those of a story do not."""
     rules = until(
@@ -143,7 +159,7 @@ def test_the_dashboard_asks_for_any_data_source():
     made = json.loads(Path(dashboard_panels.FILE).read_text("utf-8"))
     sources = {json.dumps(panel["datasource"]) for panel in made["panels"]}
     assert sources == {'{"type": "prometheus", "uid": "${datasource}"}'}
-    assert [v["name"] for v in made["templating"]["list"]] == ["datasource", "instance"]
+    assert [v["name"] for v in made["templating"]["list"]] == ["datasource", "instance", "app"]
 
 
 def test_panels_fill_the_grid_and_do_not_overlap():
