@@ -25,7 +25,7 @@ global:
 rule_files: ["{rules}"]
 scrape_configs:
   - job_name: usps-token-broker
-    static_configs: [{{ targets: ["{target}"] }}]
+    static_configs: [{{ targets: {targets} }}]
 """
 
 
@@ -37,8 +37,8 @@ def listening(home: Home, address: str) -> None:
 class Prometheus:
     """The program `prometheus`, of Debian's package or another."""
 
-    def __init__(self, target: str, *, scrape_seconds: int = 1) -> None:
-        self._target, self._scrape_seconds = target, scrape_seconds
+    def __init__(self, *targets: str, scrape_seconds: int = 1) -> None:
+        self._targets, self._scrape_seconds = targets, scrape_seconds
 
     @staticmethod
     def is_there() -> bool:
@@ -52,10 +52,12 @@ class Prometheus:
             self._url = f"http://127.0.0.1:{port}/api/v1"
             config = folder / "prometheus.yml"
             config.write_text(
-                CONFIG.format(seconds=self._scrape_seconds, rules=RULES, target=self._target)
+                CONFIG.format(
+                    seconds=self._scrape_seconds, rules=RULES, targets=json.dumps(self._targets)
+                )
             )
             opening.enter_context(self._running(config, folder / "data", port))
-            until(lambda: self.query("up == 1"), "it scrapes nothing")
+            until(lambda: len(self.query("up == 1")) == len(self._targets), "it scrapes nothing")
             self._open = opening.pop_all()
         return self
 

@@ -1,5 +1,6 @@
 """A real Prometheus scrapes a real broker, and asks what rules and dashboard ask."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -147,6 +148,42 @@ def test_a_payment_token_that_usps_does_not_grant_is_about_to_alert(watched):
 
     until(lambda: len(pending()) >= 2, pending)
     assert pending() == {"UspsRenewalsFailing": "payment", "UspsWantsNoCalls": ""}
+
+
+def test_alerts_of_several_hosts_say_which_what_and_how_to_mend_it():
+    """Two brokers, each with a refusal of its own, and one that is well."""
+    refusals = {
+        "client_secret_wrong": "invalid_client=wrong_secret@token",
+        "100003": "account_state=100003@payment-authorization",
+    }
+    with contextlib.ExitStack() as running:
+
+        def target(*options):
+            usps = running.enter_context(Usps(*options))
+            home = Home(usps.base_url)
+            running.callback(home.remove)
+            address = f"127.0.0.1:{running.enter_context(free_port())}"
+            listening(home, address)
+            running.enter_context(home.broker())
+            return address
+
+        hosts = {target("--fault", fault): reason for reason, fault in refusals.items()}
+        watching = running.enter_context(Prometheus(*hosts, target()))
+
+        def refused():
+            return {
+                alert["labels"]["instance"]: alert
+                for alert in watching.ask("alerts")["alerts"]
+                if "reason" in alert["labels"]
+            }
+
+        until(lambda: len(refused()) >= len(hosts), refused)
+        said = refused()
+    assert {host: alert["labels"]["reason"] for host, alert in said.items()} == hosts
+    for host, reason in hosts.items():
+        told = said[host]["annotations"]
+        assert host in told["description"]
+        assert told["fix"].startswith(f"usps-token-broker explain {reason}; ")
 
 
 def test_the_file_is_what_the_script_makes():
