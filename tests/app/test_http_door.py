@@ -171,6 +171,23 @@ async def test_what_is_asked_here_is_counted():
 
 
 @pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://127.0.0.1:9842/metrics", 200),
+        ("http://[::1]:9842/metrics", 200),
+        ("http://localhost/metrics", 200),
+        ("http://evil.example/metrics", 403),
+        ("http://evil.example:9842/healthz?x", 403),
+        ("http://127.0.0.1@evil.example/readyz", 403),
+    ],
+)
+async def test_an_absolute_target_says_whom_it_is_meant_for(target, status):
+    """In place of the Host header (RFC 9112 3.2.2)."""
+    async with open_interface() as broker:
+        assert (await ask(broker, target, host=b"127.0.0.1:9842")).status == status
+
+
+@pytest.mark.parametrize(
     "host",
     [
         b"127.0.0.1:9842",

@@ -81,6 +81,7 @@ KEPT_AT_MOST: Final = 16
 """Different questions that are answered in that time."""
 
 _LONGEST_SHOWN: Final = 80
+_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:]*))(?::[0-9]*)?")
 
 _BY_PATH: Final[Mapping[str, Mapping[str, Operation]]] = {
@@ -136,7 +137,7 @@ class HttpDoor:
         """The name of the operation, and its answer."""
         name = NO_OPERATION
         try:
-            if self._local and not is_direct(request.headers.get(b"host", b"")):
+            if self._local and not is_direct(_host(request)):
                 return name, _OTHER_HOST
             if self._usps is not None and request.path in usps_door.CALLS:
                 return self._issue(self._usps, request, visitor)
@@ -231,6 +232,12 @@ def _in_no_group(visitor: Visitor) -> None:
     visitor.groups = frozenset()
 
 
+def _host(request: Request) -> bytes:
+    """Whom it is meant for: an absolute target says so in place of Host (RFC 9112 3.2.2)."""
+    absolute = _ABSOLUTE.match(request.target)
+    return absolute[1] if absolute else request.headers.get(b"host", b"")
+
+
 def is_direct(host: bytes) -> bool:
     """Whether this Host header names no host of the DNS; one that is not there names none."""
     if not host:
@@ -250,7 +257,7 @@ def is_direct(host: bytes) -> bool:
 
 _OTHER_HOST: Final = problems.problem(
     Code.FORBIDDEN,
-    "the Host header of this request names a host of the DNS, and here it must be an address or "
+    "this request, or its Host header, names a host of the DNS, and here it must be an address or "
     "`localhost`: so no page in a browser on this machine can read this by a name of its own",
     "ask for the address that `http.listen` says, such as http://127.0.0.1:9842/metrics; a proxy "
     "in front of it must send that as Host",
