@@ -12,6 +12,8 @@ import pytest
 from free_port import free_port, has_ipv6
 from processes import Home, Process, Usps, until
 
+from usps_token_broker.app.http_door import LIMITS
+
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="this machine has no curl")
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 
@@ -178,6 +180,26 @@ def test_idle_visitors_do_not_keep_the_broker_from_ending(home):
                     assert idle.recv(65536).startswith(b"HTTP/1.1 200")
                     assert broker.kill(signal.SIGTERM) == 0
                     assert idle.recv(1) == b""
+
+
+@needs_curl
+def test_visitors_who_stay_and_ask_nothing_keep_no_monitor_out(shop):
+    """Nor do those who were answered: it is refused once, and then there is room."""
+    taken = [
+        socket.create_connection(("127.0.0.1", shop.port), 30)
+        for _ in range(LIMITS.connections_per_uid)
+    ]
+    try:
+        for one in taken[::2]:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert one.recv(65536).startswith(b"HTTP/1.1 200")
+        until(lambda: curl(f"http://127.0.0.1:{shop.port}/healthz")[0] == 200)
+        for one in taken:
+            one.settimeout(5)
+            assert one.recv(1) == b""
+    finally:
+        for one in taken:
+            one.close()
 
 
 def test_visitors_who_take_all_they_get_keep_no_worker_waiting(home):

@@ -41,12 +41,13 @@ LIMITS: Final = Limits(
     counted_by="address",
     connections=128,
     connections_per_uid=32,
+    clears_idle=True,
     waiting_per_uid=8,
     streams_per_uid=1,
     lingering_refusals=32,
 )
 """Monitors ask one thing now and then. Idle for longer than Prometheus's usual minute, so that it
-keeps its connection."""
+keeps its connection; one that is refused comes again soon, and idle ones make room for it."""
 TOKEN_LIMITS: Final = replace(
     LIMITS,
     body_bytes=16 * 1024,

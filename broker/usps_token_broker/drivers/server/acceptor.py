@@ -62,6 +62,7 @@ class Server(Generic[CallerT]):
         self._lookups = anyio.CapacityLimiter(_LOOKUPS_AT_ONCE)
         self._retry: asyncio.TimerHandle | None = None
         self._said_at = -math.inf
+        self._cleared_at = -math.inf
         self._pauses_for_others = False
         self._stopped = False
 
@@ -168,11 +169,19 @@ class Server(Generic[CallerT]):
         self._hub.lanes.of(peer.uid).charge(HEAVY)
         excess = self._hub.ledger.connect(peer.uid)
         if excess is not None:
+            self._clear_idle()
             self._refuse(connected, peer, replies.too_many(excess))
         elif peer.groups is None:
             self._hub.start(partial(self._receive_later, connected, peer))
         else:
             self._pass_gate(connected, peer)
+
+    def _clear_idle(self) -> None:
+        """Makes room for who comes next, at most so often that who has just come can ask."""
+        now = self._hub.loop.time()
+        if self._limits.clears_idle and now >= self._cleared_at + self._limits.parting_seconds:
+            self._cleared_at = now
+            self._hub.close_idle()
 
     async def _receive_later(self, connected: socket.socket, peer: CallerT) -> None:
         """Goes on once it is known in which groups the caller is."""

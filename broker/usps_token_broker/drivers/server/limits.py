@@ -49,6 +49,8 @@ class Limits:
     connections_per_uid: int = 1024
     waiting_per_uid: int = 512
     """Requests whose reply is not there yet, or goes on."""
+    clears_idle: bool = False
+    """Whether those connected who ask nothing are sent away when there is no room for another."""
     streams_per_uid: int = 16
     """Replies that go on. Each is written to whenever there is news: work that nobody asks for."""
     requests_per_minute_per_uid: int = 600_000
