@@ -69,7 +69,7 @@ PANELS = (
     Panel(
         "Shortest time left",
         "stat",
-        ((f"min({P}_token_expiry_timestamp_seconds{{{OF_APP}}} {_IN_USE} - time())", ""),),
+        ((f"min(({P}_token_expiry_timestamp_seconds{{{OF_APP}}} {_IN_USE}) - time())", ""),),
         (9, 0, 5, 4),
         "Until the end of the token that ends first, of those that are renewed: at about 1.5 h.",
         unit="s",

@@ -106,6 +106,14 @@ def test_every_panel_shows_something(watched, expression):
         until(lambda: watched.query(expression), expression)
 
 
+def test_the_shortest_time_left_is_that_of_a_life(watched):
+    """And no instant."""
+    [panel] = [panel for panel in dashboard_panels.PANELS if panel.title == "Shortest time left"]
+    asked = dashboard_panels.put_in(panel.asked[0][0])
+    [found] = until(lambda: watched.query(asked), asked)
+    assert 28_000 < float(found["value"][1]) <= 28_800
+
+
 @pytest.mark.parametrize(
     ("expression", "legend"),
     [
