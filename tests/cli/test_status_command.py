@@ -164,11 +164,11 @@ def test_a_dead_socket_is_69(command, folder):
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"ready": true}', b'{"apps": 5}'])
-def test_what_is_no_broker_is_69_and_no_traceback(command, folder, body):
+def test_what_is_no_broker_is_76_and_no_traceback(command, folder, body):
     """JSON of somebody else, too."""
     with broker(folder / "s", body):
         done = command("status", "--socket", folder / "s")
-    assert (done.returncode, done.stdout) == (69, "")
+    assert (done.returncode, done.stdout) == (76, "")
     assert "is no broker" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -269,16 +269,16 @@ def test_an_event_of_a_later_version_is_passed_over(command, folder):
 
 
 @pytest.mark.parametrize("line", [b"<html>\n", b"{}\n", b"\xff\n", b'{"event": "status"}\n'])
-def test_lines_of_no_broker_are_69(command, folder, line):
+def test_lines_of_no_broker_are_76(command, folder, line):
     """In words."""
     with following(folder / "s", line):
         done = command("status", "--follow", "--socket", folder / "s")
-    assert (done.returncode, done.stdout) == (69, "")
+    assert (done.returncode, done.stdout) == (76, "")
     assert "is no broker" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_broker_that_cannot_be_followed_is_69(command, folder):
+def test_a_broker_that_cannot_be_followed_is_69_or_76(command, folder):
     """An older one, in its own words; or something else that answers."""
     gone = b'{"code": "not_found", "detail": "nothing is served at /v1/events", "fix": "other"}'
     with broker(folder / "s", gone, code=404):
@@ -287,7 +287,7 @@ def test_a_broker_that_cannot_be_followed_is_69(command, folder):
     (folder / "s").unlink()
     with broker(folder / "s", to_json(status(GOOD))):
         done = command("status", "--follow", "--socket", folder / "s")
-    assert done.returncode == 69
+    assert done.returncode == 76
     assert "cannot be followed" in done.stderr
 
 

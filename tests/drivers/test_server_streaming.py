@@ -423,6 +423,16 @@ async def test_stream_counts_as_a_waiting_request():
         assert not served.server._hub.ledger._streams
 
 
+async def test_who_reads_a_stream_does_not_look_as_if_kept_waiting():
+    """It has its answer, and a person who looks at who is connected looks for trouble."""
+    source = Source()
+    async with serving(source) as served:
+        with Client(served.path) as client:
+            await client.send(STREAM)
+            await source.only()
+            assert served.server.by_uid() == [(os.getuid(), 1, 0)]
+
+
 # -- what goes wrong ------------------------------------------------------------------------------
 
 

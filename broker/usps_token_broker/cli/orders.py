@@ -13,7 +13,6 @@ from usps_token_broker.config import Problem
 from usps_token_broker.drivers import asking
 from usps_token_broker.wire.problems import ConfigProblem
 
-EX_UNAVAILABLE: Final = 69
 MOST_WAIT_SECONDS: Final = 60.0
 
 M = TypeVar("M")
@@ -70,7 +69,7 @@ def give(  # noqa: PLR0913 - what is asked, and what to do with the answer
             "use the `usps-token-broker` that belongs to it, or --json",
             file=sys.stderr,
         )
-        return EX_UNAVAILABLE
+        return asking.EX_PROTOCOL
     if options.json:
         _dump(answer)
     else:

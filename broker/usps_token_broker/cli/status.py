@@ -17,14 +17,13 @@ from usps_token_broker.drivers import asking
 from usps_token_broker.wire.events import StoppingEvent, decode_event
 from usps_token_broker.wire.status import StatusMessage
 
-EX_UNAVAILABLE: Final = 69
 EX_TEMPFAIL: Final = 75
 
 DESCRIPTION = """\
 Ask the running broker how every token stands that you may read: phase, time left, next step, last
 trouble with its fix, and the budget of calls to USPS.
-Exit code 0: all required tokens are ready; 75: not all; 69: no broker here; 77: it is not open to
-you.
+Exit code 0: all required tokens are ready; 75: not all; 69: no broker here; 76: what answers is no
+broker; 77: it is not open to you.
 With --follow it goes on with a line for each change until Ctrl-C (130); 75: the broker has ended,
 or the connection is lost."""
 EPILOG = """\
@@ -62,7 +61,7 @@ def _foreign(error: Exception) -> asking.AskError:
     return asking.AskError(
         f"what answers there is no broker, or one of another version: {error}\n"
         "use the `usps-token-broker` that belongs to it, or --json",
-        EX_UNAVAILABLE,
+        asking.EX_PROTOCOL,
     )
 
 

@@ -121,7 +121,7 @@ class Looker:
             raise asking.AskError(
                 f"what answers there is no broker, or one of another version: {error}\n"
                 "use the `usps-token-broker` that belongs to it",
-                asking.EX_UNAVAILABLE,
+                asking.EX_PROTOCOL,
             ) from None
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 EX_UNAVAILABLE: Final = 69
 EX_TEMPFAIL: Final = 75
+EX_PROTOCOL: Final = 76
 EX_NOPERM: Final = 77
 EX_CONFIG: Final = 78
 DEADLINE_SECONDS: Final = 10.0
@@ -171,7 +172,7 @@ def _no_stream(path: Path) -> AskError:
     return AskError(
         f"what answers on {path} is no broker, or one of a version that cannot be followed\n"
         "ask again and again with `usps-token-broker status`, or update the broker",
-        EX_UNAVAILABLE,
+        EX_PROTOCOL,
     )
 
 
@@ -203,7 +204,7 @@ def _explained(error: Exception, path: Path, paths: list[Path], other: str) -> A
         case http.client.HTTPException() | ConnectionError():
             return AskError(
                 f"what answers on {path} is no broker, or it is just ending\ntry again, or {other}",
-                EX_UNAVAILABLE,
+                EX_UNAVAILABLE if isinstance(error, ConnectionError) else EX_PROTOCOL,
             )
         case _:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -221,7 +222,7 @@ def _understood(
         raise AskError(
             f"what answers on {path} is no broker (status {status}, and not JSON as expected)\n"
             f"{other}",
-            EX_UNAVAILABLE,
+            EX_PROTOCOL,
         ) from None
     if status < http.client.BAD_REQUEST:
         return message

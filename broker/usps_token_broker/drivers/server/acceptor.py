@@ -77,7 +77,7 @@ class Server(Generic[CallerT]):
         return self._hub.ledger.waiting
 
     def by_uid(self) -> list[tuple[int, int, int]]:
-        """Each uid that is connected, with its connections and waiting requests."""
+        """Each uid that is connected, with its connections and the requests without an answer."""
         return self._hub.ledger.by_uid()
 
     async def stop(self, grace_seconds: float) -> None:

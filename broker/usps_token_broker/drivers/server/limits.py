@@ -114,8 +114,14 @@ class Ledger:
         return len(self._connections) > 1
 
     def by_uid(self) -> list[tuple[int, int, int]]:
-        """Each uid that is connected, with its connections and waiting requests."""
-        return [(uid, count, self._waiting[uid]) for uid, count in self._connections.items()]
+        """Each uid that is connected, with its connections and the requests that have no answer.
+
+        A stream has one, though it goes on.
+        """
+        return [
+            (uid, count, self._waiting[uid] - self._streams[uid])
+            for uid, count in self._connections.items()
+        ]
 
     def connect(self, uid: int) -> str | None:
         """Counts a connection, or says which limit it would pass."""
