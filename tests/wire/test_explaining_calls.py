@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from usps_token_broker.wire import stand_in
-from usps_token_broker.wire.explaining import UNPACK, WITHOUT_FAIL, Explanation, explain
+from usps_token_broker.wire.explaining import UNPACK, WITH_BODY, WITHOUT_FAIL, Explanation, explain
 from usps_token_broker.wire.replies import Reply
 
 SCOPE = '{"error": {"code": "401", "message": "Insufficient OAuth scope."}}'
@@ -175,3 +175,46 @@ def test_a_refusal_of_the_broker_is_told_in_its_own_words() -> None:
 def test_a_message_of_a_client_is_known_by_what_stands_in_brackets(text: str, code: str) -> None:
     """It is what `explain` tells people to look up."""
     assert told(text).row.code == code
+
+
+HEAD = "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: 406\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        (HEAD, WITH_BODY),
+        ("HTTP/1.1 401 Unauthorized", WITH_BODY),
+        (f"{HEAD}curl: (22) The requested URL returned error: 401", WITHOUT_FAIL),
+        ('{"status": 401}', WITH_BODY),
+    ],
+)
+def test_a_body_that_is_not_told_is_not_taken_for_silence(text: str, fix: str) -> None:
+    """`curl -I`, `curl -fi` and many a log leave it out: the token need not be dead."""
+    found = told(text)
+    assert (found.recognised, found.fix) == (False, fix)
+
+
+def test_an_answer_that_had_no_body_may_mean_a_dead_token() -> None:
+    """USPS has refused without a word (mixed hosts)."""
+    assert told(HEAD.replace("406", "0")).row.code == "token_dead"
+
+
+def test_a_whole_status_does_not_hide_that_the_answer_broke_off() -> None:
+    """A 200 of which half came is no success."""
+    text = 'HTTP/1.1 200 OK\r\n\r\n{"a": curl: (18) transfer closed with 9 bytes remaining'
+    assert told(text).row.code == "answer_broken"
+
+
+def test_the_request_that_httpie_prints_is_looked_at() -> None:
+    """As that of `curl -v`."""
+    request = "GET /addresses/v3/address HTTP/1.1\nHost: apis.usps.com\nAuthorization: eyJ\n\n\n"
+    assert told(f"{request}{ANSWER}").row.code == "bearer_prefix_missing"
+    assert told(f"{request.splitlines()[0]}\n{ANSWER}").row.code == "scope_missing"
+
+
+@pytest.mark.parametrize("head", ["HTTP/1.1 429 Too Many Requests\r\n\r\n", ""])
+def test_the_words_of_the_token_endpoint_are_known_without_its_path(head: str) -> None:
+    """No other has this shape; the quota of an API is another matter."""
+    body = '{"error": "invalid_request", "error_description": "SpikeArrestViolation: too many"}'
+    assert told(head + body).row.code == "upstream_rate_limited"

@@ -8,7 +8,7 @@ from usps_token_broker.app.calls import Call, Handled
 from usps_token_broker.app.ports import Clock
 from usps_token_broker.app.shelf import AppInfo
 from usps_token_broker.app.unrecognised import Unrecognised
-from usps_token_broker.wire import transcripts
+from usps_token_broker.wire import pasted, transcripts
 from usps_token_broker.wire.encoding import to_json
 from usps_token_broker.wire.explaining import REPORT, explain
 from usps_token_broker.wire.explanations import (
@@ -38,7 +38,7 @@ class Explanations:
         """The row that the body of this request is about."""
         if call.query.app is not None and call.query.app not in call.access.apps:
             return problems.no_app(call.access, call.query.app)
-        text = call.request.body.decode("utf-8", "replace")
+        text = pasted.decoded(call.request.body)
         now = self._clock().wall
         told = transcripts.read(text)
         found = explain(text, now=now, own_host=self._own_host(call, told.host))

@@ -14,7 +14,7 @@ from usps_token_broker.catalogue import CATALOGUE, GROUPS
 from usps_token_broker.drivers import clock
 from usps_token_broker.wire.explaining import Explanation, explain
 from usps_token_broker.wire.explanations import explanation_message
-from usps_token_broker.wire.transcripts import MOST_CHARS
+from usps_token_broker.wire.pasted import MOST_CHARS, decoded
 
 EX_DATAERR: Final = 65
 EX_NOINPUT: Final = 66
@@ -22,8 +22,8 @@ EX_NOINPUT: Final = 66
 DESCRIPTION = """\
 Say what an error is, why it happens, what to do and who can do it. Give it a code, such as those in
 brackets in messages and logs, or one of USPS's numbers; or an answer of USPS, in a file or piped
-in: what `curl -i` or `curl -v` printed, the body alone, or the message of a Python library. Nothing
-is sent anywhere, and tokens in it are not shown.
+in: what `curl -i`, `curl -v`, HTTPie or wget printed, the body alone, a line of a log with it, or
+the message of an HTTP library. Nothing is sent anywhere, and tokens in it are not shown.
 Exit code 0: here is what it is; 65: not recognised; 66: neither a code nor a file."""
 EPILOG = """\
 examples:
@@ -71,12 +71,12 @@ def act(options: argparse.Namespace) -> int:
 def _text(what: str | None) -> str | None:
     """What is to be explained; None when there is nothing of this name."""
     if what is None or what == "-":
-        return sys.stdin.buffer.read(4 * MOST_CHARS).decode("utf-8", "replace")
+        return decoded(sys.stdin.buffer.read(4 * MOST_CHARS))
     if what.lower() in CATALOGUE:
         return what
     try:
         with Path(what).open("rb") as file:
-            return file.read(4 * MOST_CHARS).decode("utf-8", "replace")
+            return decoded(file.read(4 * MOST_CHARS))
     except (OSError, ValueError):
         return None
 

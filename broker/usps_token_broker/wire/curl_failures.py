@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_SAID: Final = re.compile(r"\bcurl: \((\d{1,3})\) ([^\n]{0,300})")
+_SAID: Final = re.compile(r"\b(?:curl: \((\d{1,3})\)|cURL error (\d{1,3}):) ([^\n]{0,300})")
+"""As curl says it, and PHP's libraries over it."""
 _STATUS: Final = re.compile(r"returned error: (\d{3})")
 _PROXY: Final = re.compile(r"connect tunnel failed|from proxy after connect", re.IGNORECASE)
 _CONNECTING: Final = re.compile(r"connect|resolv", re.IGNORECASE)
 _OUT_OF_TIME: Final = re.compile(r"expired|not yet valid", re.IGNORECASE)
-_AGAIN: Final = (
+AGAIN: Final = (
     "call once more; if it lasts, look at what stands between this host and USPS (proxy, firewall)"
 )
 _CODES: Final = {
@@ -55,7 +56,7 @@ def read_failure(text: str) -> Failure | None:
     found = _SAID.findall(text)
     if not found:
         return None
-    number, said = int(found[-1][0]), found[-1][1].strip()
+    number, said = int(found[-1][0] or found[-1][1]), found[-1][2].strip()
     status = _STATUS.search(said)
     if status is not None:
         return Failure(int(status[1]), "", said, "")
@@ -66,5 +67,5 @@ def read_failure(text: str) -> Failure | None:
         code = "not_connected"
     elif code == "certificate_refused" and _OUT_OF_TIME.search(said):
         code = "certificate_out_of_time"
-    fix = _AGAIN if code in {"answer_broken", "call_timed_out"} else ""
+    fix = AGAIN if code in {"answer_broken", "call_timed_out"} else ""
     return Failure(None, code, said, fix) if code else None

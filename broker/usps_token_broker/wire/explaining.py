@@ -10,7 +10,7 @@ from usps_token_broker.wire import own_words, sent
 from usps_token_broker.wire.redaction import redact
 from usps_token_broker.wire.refusals import payment_failure, quote, token_failure
 from usps_token_broker.wire.transcripts import Transcript, read
-from usps_token_broker.wire.usps import Shape, is_compressed, parse_error
+from usps_token_broker.wire.usps import Shape, header, is_compressed, parse_error
 from usps_token_broker.wire.verdict_rules import VerdictCode, is_old_host
 from usps_token_broker.wire.verdicts import Answered, bare_host, judge
 
@@ -22,12 +22,36 @@ WITHOUT_FAIL: Final = (
     "make the call once more with `curl -sv` and without `-f`, which keeps the answer back, and "
     "feed that"
 )
+WITH_BODY: Final = (
+    "feed it the body of the answer too: `curl -i` prints it, and libraries have it, such as "
+    "`response.text`"
+)
 UNPACK: Final = "make the call once more with `curl --compressed`, and feed that"
 _MOST_SHOWN: Final = 80
 _UNREADABLE: Final = frozenset({Shape.GARBAGE, Shape.EMPTY})
 """Of a body whose head says that it is compressed: libraries unpack it and leave the head."""
 _SAID_BY_BODY: Final = frozenset({400, 401, 403})
 """Statuses that mean many things: only the body tells which."""
+_WITHOUT_WORDS: Final = frozenset(
+    {
+        VerdictCode.TOKEN_DEAD,
+        VerdictCode.ACCESS_CONTROL,
+        VerdictCode.LICENCE,
+        VerdictCode.FORM_ERROR,
+    }
+)
+"""What an answer is whose body says nothing: to be believed of a body that was seen."""
+_TOKEN_CODES: Final = frozenset(
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    }
+)
+"""Of token endpoints alone (RFC 6749 5.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +80,7 @@ def explain(text: str, *, now: float, own_host: str = "", status: int | None = N
         return Explanation(row, redact(own.detail) or row.cause, redact(own.fix) or row.fix)
     if call.failure is not None and call.failure.code:
         row = catalogue.row(call.failure.code)
-        detail = f"{row.cause}; curl says: {redact(call.failure.said)}"
+        detail = f"{row.cause}; it says: {redact(call.failure.said)}"
         return Explanation(row, detail, call.failure.fix or row.fix)
     if call.status is None and status is None:
         return _unknown(text)
@@ -83,8 +107,9 @@ def of_call(call: Transcript, *, status: int, now: float, own_host: str = "") ->
     if reason is None and call.sent is not None and status == HTTPStatus.UNAUTHORIZED:
         reason = sent.fault(call.sent, bare_host(call.host), now)
     if reason is None and status in _SAID_BY_BODY:
-        if call.failure is not None and not call.body:
-            return _mute(status, "`curl -f` does not show why", WITHOUT_FAIL)
+        if verdict.code in _WITHOUT_WORDS and _is_kept_back(call):
+            fix = WITH_BODY if call.failure is None else WITHOUT_FAIL
+            return _mute(status, "the body that says why is not in this", fix)
         if is_compressed(call.headers) and parse_error(call.body).shape in _UNREADABLE:
             return _mute(status, "its words are compressed, so that nobody can read them", UNPACK)
     if reason is None:
@@ -103,11 +128,17 @@ def _by_endpoint(call: Transcript, status: int) -> str | None:
         return None
     error = parse_error(call.body)
     body = call.body.encode("utf-8", "replace")
-    if "/oauth2/" in call.path or error.code.lower() == "invalid_client":
+    if "/oauth2/" in call.path or error.code.lower() in _TOKEN_CODES:
         return token_failure(status, call.headers, body).reason
     if "/payment-authorization" in call.path:
         return payment_failure(status, call.headers, body).reason
     return None
+
+
+def _is_kept_back(call: Transcript) -> bool:
+    """Whether the answer had a body that is not told, or may have had one."""
+    is_long = header(call.headers, "content-length") not in {"", "0"}
+    return not call.body and (call.failure is not None or not call.headers or is_long)
 
 
 def _mute(status: int, why: str, fix: str) -> Explanation:

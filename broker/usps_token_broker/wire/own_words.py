@@ -30,7 +30,7 @@ class Own:
 def read(call: Transcript, text: str) -> Own | None:
     """What the broker or a client of it said here; None where it was somebody else."""
     found = _problem(call.body) or _problem(text) or _of_door(call)
-    if found is not None or call.status is not None or call.failure is not None:
+    if found is not None or call.status is not None:
         return found
     for names in reversed(_NAMED.findall(text)):
         code = _known(*names)

@@ -1,53 +1,47 @@
 """What a person pastes of a call that failed, read as far as it can be: never an error.
 
-Taken are the output of `curl -i` and `curl -v`, what curl says of a call that got no answer, a
-report as in `POST /v1/answers`, the bare body of an answer, and the messages of Python's HTTP
-libraries.
+Taken are the output of `curl -i` and `curl -v`, and of HTTPie and wget; what curl says of a call
+that got no answer; a report as in `POST /v1/answers`; the body of an answer, bare or in a line of a
+log; and the messages of HTTP libraries.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
 
+from usps_token_broker.wire.bodies import body_in, status_in
 from usps_token_broker.wire.curl_failures import Failure, read_failure
-from usps_token_broker.wire.usps import Shape, UspsError, parse_error
+from usps_token_broker.wire.library_failures import read_library_failure, read_status
+from usps_token_broker.wire.pasted import plain
+from usps_token_broker.wire.usps import Shape, parse_error
 
-MOST_CHARS: Final = 64 * 1024
-"""Of a longer text the rest is not looked at."""
-
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
-_PROGRESS: Final = re.compile(
-    r"^ {1,4}% Total {1,9}%[^\n]{0,200}\n {9,60}Dload[^\n]{0,200}\n|\r[ \d.kMGTP:-]{60,100}\n?",
+_HEAD: Final = re.compile(
+    r"(?:^[ \t]{0,99}|(?<=[}>]))HTTP/\d(?:\.\d)? (\d{3})(?: [^\n]*)?"
+    r"(?=\Z|\n\Z|\n[ \t]*\n|\n[ \t]*[\w-]{1,64}:)",
     re.MULTILINE,
 )
-"""curl's meter, which it shows when its output goes into a pipe: before and amidst the answer."""
-_STATUS_LINE: Final = re.compile(r"^HTTP/\d(?:\.\d)? (\d{3})(?: [^\n]*)?$", re.MULTILINE)
+"""The status line of a head, which may stand right behind the body before it (`curl --retry`), and
+in blanks (`wget -S`)."""
+_BLANK: Final = re.compile(r"[ \t]*\n")
+_LINE: Final = re.compile(r"[ \t]*([\w-]{1,64}): ?([^\n]*)\n?")
+_REQUEST: Final = re.compile(r"^([A-Z]{3,10}) (\S{1,2048}) HTTP/\d[^\n]*\n", re.MULTILINE)
+"""As HTTPie and `wget -d` print it."""
 _REQUEST_LINE: Final = re.compile(r"^> ([A-Z]{3,10}) (\S{1,2048}) HTTP/", re.MULTILINE)
-_TUNNEL: Final = re.compile(r"HTTP/\d(?:\.\d)? 200 connection established", re.IGNORECASE)
+_TUNNEL: Final = re.compile(r"[ \t]*HTTP/\d(?:\.\d)? 200 connection established", re.IGNORECASE)
 _SENT: Final = re.compile(r"^> ([\w-]{1,64}): ?([^\n]*)$", re.MULTILINE)
 _GOT: Final = re.compile(r"^< ([\w-]{1,64}): ?([^\n]*)$", re.MULTILINE)
 _GOT_STATUS: Final = re.compile(r"^< HTTP/\d(?:\.\d)? (\d{3})", re.MULTILINE)
 _NOT_BODY: Final = re.compile(r"^(?:[<>*{}] |[<>*]$|\[[0-9]+ bytes data\]).*\n?", re.MULTILINE)
+_LAST_WORDS: Final = re.compile(r"\bcurl: \(\d{1,3}\) [^\n]*\s*\Z")
 _URL: Final = re.compile(r"https?://[^\s'\"<>]{1,2048}", re.IGNORECASE)
-_HEADER: Final = re.compile(r"([\w-]{1,64}): ?(.*)")
-_MESSAGES: Final = (
-    # httpx, then requests and urllib3, then aiohttp, as they word a status.
-    re.compile(r"error '(\d{3}) [^']{0,100}' for url", re.IGNORECASE),
-    re.compile(r"\b(\d{3}) (?:Client|Server) Error: ", re.IGNORECASE),
-    re.compile(r"ClientResponseError: (\d{3}), "),
-)
-_STATUS_BY_CODE: Final = {
-    "invalid_client": 401,
-    "invalid_token": 401,
-    "insufficient_scope": 401,
-    "unauthorized_client": 401,
-}
-_CODE_OF_LIST: Final = re.compile(r"\d{6}")
 _STATUS: Final = re.compile(r"[1-5]\d\d")
 _MOST_HEADERS: Final = 100
+_STATUS_NAMES: Final = ("status", "statusCode", "status_code")
+_BODY_NAMES: Final = ("body", "data", "text", "content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ class Transcript:
     sent: Mapping[str, str] | None = None
     """The headers of the request by lower-case name; None where it is not told."""
     failure: Failure | None = None
-    """Why there is no answer of USPS, where curl says so."""
+    """Why there is no answer of USPS, or not all of it, where the program says so."""
 
     def __repr__(self) -> str:
         return f"<Transcript of a {self.status}>"
@@ -71,34 +65,41 @@ class Transcript:
 
 def read(text: str) -> Transcript:
     """The call that this text tells of."""
-    text = _COLOUR.sub("", text[:MOST_CHARS]).replace("\r\n", "\n").lstrip("\ufeff")
-    text = _PROGRESS.sub("", text)
+    text = plain(text)
     call, failure = _of_curl(text), read_failure(text)
-    is_answered = call is not None and call.status is not None
-    if failure is not None and (not is_answered or failure.is_of_proxy):
-        path, host = _place(text)
-        return Transcript(failure.status, path=path, host=host, failure=failure)
-    return _of_words(text) if call is None else call
+    if call is not None and call.status is not None:
+        is_whole = failure is None or not failure.code or call.status >= HTTPStatus.MULTIPLE_CHOICES
+        if failure is None or (is_whole and not failure.is_of_proxy):
+            return call if call.body else replace(call, failure=failure)
+    elif failure is None and call is None:
+        call = _of_words(text)
+        failure = None if call.status is not None else read_library_failure(text)
+    if failure is None:
+        return call if call is not None else Transcript(None)
+    path, host = _place(text)
+    body = "" if failure.code else body_in(text)
+    return Transcript(failure.status, path=path, host=host, body=body, failure=failure)
 
 
 def _of_curl(text: str) -> Transcript | None:
     """What `curl -i` and `curl -v` print; without a status where no answer of USPS came."""
     if _GOT_STATUS.search(text):
         return _verbose(text)
-    first = _STATUS_LINE.search(text)
-    return None if first is None else _plain(text[: first.start()], text[first.start() :])
+    heads = list(_HEAD.finditer(text))
+    return _plain(text[: heads[-1].start()], text[heads[-1].start() :]) if heads else None
 
 
 def _of_words(text: str) -> Transcript:
-    """A body, a report or the message of a library."""
-    if text.lstrip().startswith("{"):
-        return _of_json(text.strip())
-    for message in _MESSAGES:
-        found = message.search(text)
-        if found is not None:
-            path, host = _place(text)
-            return Transcript(int(found[1]), path=path, host=host, body=_object_in(text))
-    return Transcript(None, body=text.strip())
+    """A body, a report, the message of a library, or a line of a log with a body in it."""
+    report = _of_report(text)
+    if report is not None:
+        return report
+    body = body_in(text)
+    status = read_status(text)
+    if status is not None:
+        path, host = _place(text)
+        return Transcript(status, path=path, host=host, body=body)
+    return Transcript(status_in(parse_error(body)), body=body or text.strip())
 
 
 def _verbose(text: str) -> Transcript:
@@ -115,8 +116,9 @@ def _verbose(text: str) -> Transcript:
     sent = {name.lower(): value for name, value in _SENT.findall(text, began, status.start())}
     got = dict(_GOT.findall(text, status.start()))
     body = _NOT_BODY.sub("", text[status.start() :]).strip()
-    if _STATUS_LINE.match(body):  # with -i beside it, the head is there once more
-        body = _plain("", body).body
+    *_, again = [None, *_HEAD.finditer(body)]
+    if again is not None:  # with -i beside it, the head is there once more
+        body = _plain("", body[again.start() :]).body
     _, told = _place(text[: status.start()])
     return Transcript(
         status=int(status[1]),
@@ -129,61 +131,72 @@ def _verbose(text: str) -> Transcript:
 
 
 def _plain(before: str, text: str) -> Transcript:
-    """`curl -i`. Answers of a proxy, to `Expect`, and redirects come before the one that counts."""
-    head, _, body = text.partition("\n\n")
-    while _STATUS_LINE.match(body):
-        head, _, body = body.partition("\n\n")
-    lines = head.split("\n")
-    found = (_HEADER.fullmatch(line) for line in lines[1:])
-    headers = {match[1]: match[2] for match in found if match is not None}
-    status = _STATUS_LINE.match(lines[0])
-    is_answer = status is not None and status[1] >= "200" and not _TUNNEL.match(lines[0])
+    """`curl -i`, HTTPie and wget, from the head that counts on, which is the last.
+
+    Those of a proxy, to `Expect`, of redirects and of earlier attempts come before it.
+    """
+    status_line, _, rest = text.partition("\n")
+    status = int(status_line.split()[1])
+    headers, rest = _headers(rest)
+    is_answer = status >= HTTPStatus.OK and not _TUNNEL.match(status_line)
     path, host = _place(before)
+    sent = None
+    *_, request = [None, *_REQUEST.finditer(before)]
+    if request is not None:
+        asked = {
+            name.lower(): value for name, value in _headers(before[request.end() :])[0].items()
+        }
+        if "host" in asked:
+            path, host, sent = request[2], asked["host"].strip(), asked
     return Transcript(
-        status=int(status[1]) if status and is_answer else None,
-        headers=_few(headers),
-        body=body.strip(),
+        status=status if is_answer else None,
+        headers=headers,
+        # wget has words of its own where the body should begin.
+        body=_body(rest) if _BLANK.match(rest) else body_in(rest),
         path=path,
         host=host,
+        sent=sent,
     )
 
 
-def _of_json(text: str) -> Transcript:
+def _body(text: str) -> str:
+    """What follows a head, but for what a program has put around it (`wget -d`)."""
+    text = _LAST_WORDS.sub("", text)
+    is_odd = parse_error(text).shape is Shape.GARBAGE
+    return (body_in(text) if is_odd else "") or text.strip()
+
+
+def _headers(text: str) -> tuple[dict[str, str], str]:
+    """The headers that this text begins with, and what follows them."""
+    headers: dict[str, str] = {}
+    at = 0
+    while line := _LINE.match(text, at):
+        headers[line[1]] = line[2]
+        at = line.end()
+    return _few(headers), text[at:]
+
+
+def _of_report(text: str) -> Transcript | None:
+    """A JSON object with a status, and with headers or a body."""
     try:
         value = msgspec.json.decode(text.encode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return _of_body(text)
-    if not isinstance(value, dict) or not isinstance(value.get("status"), int):
-        return _of_body(text)
-    body, headers = value.get("body", ""), value.get("headers")
+        return None
+    if not isinstance(value, dict):
+        return None
+    status = next((value[name] for name in _STATUS_NAMES if name in value), None)
+    body = next((value[name] for name in _BODY_NAMES if name in value), "")
+    if not _STATUS.fullmatch(str(status)):
+        return None
+    headers, path, host = value.get("headers"), value.get("path"), value.get("host")
     told = headers if isinstance(headers, dict) else {}
-    path, host = value.get("path"), value.get("host")
     return Transcript(
-        status=value["status"],
+        status=int(str(status)),
         headers=_few({str(k): str(v) for k, v in told.items()}),
         body=body if isinstance(body, str) else msgspec.json.encode(body).decode(),
         path=path if isinstance(path, str) else "",
         host=host if isinstance(host, str) else "",
     )
-
-
-def _of_body(text: str) -> Transcript:
-    """A body alone: USPS repeats the status in most of them."""
-    return Transcript(status_in(parse_error(text)), body=text)
-
-
-def status_in(error: UspsError) -> int | None:
-    """The status that an answer with this error had, where the error itself tells."""
-    if _STATUS.fullmatch(error.code):
-        return int(error.code)
-    for code in (error.code, *error.sub_codes):
-        if code in _STATUS_BY_CODE:
-            return _STATUS_BY_CODE[code]
-        if _CODE_OF_LIST.fullmatch(code):
-            return 400
-    if error.shape is Shape.ENROLMENT:
-        return 400
-    return 401 if error.shape is Shape.FAULT and "oauth" in error.code.lower() else None
 
 
 def _place(text: str) -> tuple[str, str]:
@@ -194,12 +207,6 @@ def _place(text: str) -> tuple[str, str]:
     rest = found[-1].partition("://")[2]
     host, slash, path = rest.partition("/")
     return slash + path, host.rpartition("@")[2]
-
-
-def _object_in(text: str) -> str:
-    """What may be the body in the message of a library."""
-    begin = text.find("{")
-    return text[begin:].strip() if begin >= 0 else ""
 
 
 def _few(headers: Mapping[str, str]) -> dict[str, str]:
