@@ -1,6 +1,7 @@
 """`explain`: from a code or an answer to what to do."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -71,13 +72,41 @@ def test_an_answer_is_taken_from_a_file(explain, tmp_path):
     assert explain(file).stdout.startswith(b"client_secret_wrong\n")
 
 
-@pytest.mark.parametrize("text", [b"", b"\x00\xff\xfe" * 400, b"hello", bytes(range(256)) * 2000])
+@pytest.mark.parametrize(
+    "text", [b"", b"\x00\xff\xfe" * 400, b"\xff\xfe\0", b"hello", bytes(range(256)) * 2000]
+)
 def test_anything_else_is_not_recognised(explain, text):
     """Exit code 65, and how to report it; never a traceback."""
     done = explain(text=text)
     assert (done.returncode, done.stderr) == (65, b"")
     assert b"not recognised" in done.stdout
     assert b"doctor --bundle" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", ["", " -"])
+def test_a_closed_standard_input_has_nothing_in_it(arguments, clean_environ):
+    """As cron and some supervisors leave it."""
+    command = f"{sys.executable} -m usps_token_broker explain{arguments} <&-"
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, env=clean_environ, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (65, b"")
+    assert b"there is nothing in it" in done.stdout
+
+
+def test_a_terminal_is_told_what_is_waited_for(clean_environ):
+    """Who typed `-` sees nothing move."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "usps_token_broker", "explain", "-"]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environ
+    ) as process:
+        os.write(ours, b"not_ready\n\x04")
+        out, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert err == b"paste what USPS answered, then Ctrl-D\n"
+    assert out.startswith(b"not_ready\n")
 
 
 def test_a_slip_of_the_pen_is_met_with_what_is_near(explain):

@@ -54,8 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def act(options: argparse.Namespace) -> int:
     """Print the explanation."""
-    if options.list or (options.what is None and sys.stdin.isatty()):
+    # A closed one is None.
+    is_typed = sys.stdin is not None and sys.stdin.isatty()
+    if options.list or (options.what is None and is_typed):
         return _list(as_json=options.json)
+    if options.what == "-" and is_typed:
+        print("paste what USPS answered, then Ctrl-D", file=sys.stderr)  # noqa: T201
     text = _text(options.what)
     if text is None:
         return _complain(options.what)
@@ -71,7 +75,7 @@ def act(options: argparse.Namespace) -> int:
 def _text(what: str | None) -> str | None:
     """What is to be explained; None when there is nothing of this name."""
     if what is None or what == "-":
-        return decoded(sys.stdin.buffer.read(4 * MOST_CHARS))
+        return "" if sys.stdin is None else decoded(sys.stdin.buffer.read(4 * MOST_CHARS))
     if what.lower() in CATALOGUE:
         return what
     try:
