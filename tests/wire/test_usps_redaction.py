@@ -64,6 +64,22 @@ def test_leaves_words_as_they_are(text: str) -> None:
     assert redact(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-d client_id=a -d client_secret=Ab3dEf9hIj -i", "-d client_id=a -d client_secret=[…] -i"),
+        ("client_secret=Ab3dEf9hIj&scope=x", "client_secret=[…]&scope=x"),
+        ('"client_secret": "Ab3d,f9hIj", "a": 1', '"client_secret": "[…]", "a": 1'),
+        ("Authorization: Basic ZGVtbzpzM2NyZXQ5", "Authorization: Basic […]"),
+        ("client_secret: must not be null", "client_secret: must not be null"),
+        ("authorization: required", "authorization: required"),
+    ],
+)
+def test_what_stands_where_a_secret_does_is_taken_out(text: str, shown: str) -> None:
+    """People paste their commands too, and old secrets of USPS are short."""
+    assert redact(text) == shown
+
+
 def test_is_one_line_without_control_characters() -> None:
     """No line break, no colour and no change of direction gets into a log."""
     assert redact("a\r\nb\x1b[31mc\u202ed\u2028e\x00") == "a b [31mc d e"

@@ -20,6 +20,12 @@ _ODD: Final = re.compile(r"[^\x20-\x7e]")
 """What may be no text; most of a text is none of these."""
 _JWT: Final = re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){0,2}", re.ASCII)
 _RUN: Final = re.compile(r"[\w+/=-]{32,}", re.ASCII)
+_NAMED: Final = re.compile(
+    r"""((?:client_secret|authorization)["']?\s{0,9}[=:]\s{0,9}["']?(?:(?:basic|bearer)\s{1,9})?)"""
+    r"""(?=[^\s"'&]{0,99}\d)[^\s"'&]{8,}""",
+    re.IGNORECASE,
+)
+"""What stands where a secret does; one without a digit is a word about it."""
 _SEPARATOR: Final = re.compile(r"[-_/+=]+")
 _WORD: Final = re.compile(
     r"[a-z]{1,16}|[A-Z]{1,16}|(?:[A-Z]{1,4}[a-z]{1,15}){1,8}|[A-Za-z]{1,10}\d{0,3}|\d{1,6}"
@@ -30,8 +36,9 @@ def redact(text: str, secrets: Iterable[Secret] = (), limit: int = LIMIT) -> str
     """The text as one line of at most `limit` characters, without secrets.
 
     Taken out are the given secrets, in any case and however JSON, URLs, HTML, base64 or hex would
-    write them; whatever looks like a JWT; and runs of 32 or more characters of base64 or hex. Paths
-    and hyphenated words of that length stay. Characters that cannot be printed become blanks.
+    write them; whatever looks like a JWT; what follows the name of a secret; and runs of 32 or more
+    characters of base64 or hex. Paths and hyphenated words of that length stay. Characters that
+    cannot be printed become blanks.
     """
     line = _one_line(text[:MOST_CHARS])
     secrets = tuple(secrets)
@@ -46,6 +53,7 @@ def redact(text: str, secrets: Iterable[Secret] = (), limit: int = LIMIT) -> str
         # Its end may be the beginning of a secret.
         line = line[: -LONGEST_GROWTH * len(values[0])]
     line = _JWT.sub(MARK, line)
+    line = _NAMED.sub(rf"\1{MARK}", line)
     line = _RUN.sub(_without_opaque, line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
