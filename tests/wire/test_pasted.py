@@ -80,6 +80,12 @@ def test_of_the_attempts_of_curl_the_last_counts(between: str) -> None:
     assert code(ANSWER.strip() + between + BUSY) == "server_error"
 
 
+@pytest.mark.parametrize("end", ["", "\r\n", "\r\n\r", "\r\n\r\n", "\n\n"])
+def test_a_status_line_is_an_answer_however_it_ends(end: str) -> None:
+    """The clients take off line feeds at the end."""
+    assert code(f"HTTP/2 429 {end}") == "rate_limited"
+
+
 def test_a_head_within_a_body_is_no_answer() -> None:
     """Somebody may quote one."""
     body = BODY.replace("Not granted.", "HTTP/1.1 503 Service Unavailable")

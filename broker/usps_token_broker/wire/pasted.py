@@ -48,7 +48,7 @@ def plain(text: str) -> str:
     text = _PROGRESS.sub("", text)
     if not _UNQUOTED.search(text):
         text = _QUOTE.sub("", text)
-    return textwrap.dedent(text)
+    return textwrap.dedent(text).rstrip()
 
 
 def bodies_in(text: str) -> Iterator[str]:
