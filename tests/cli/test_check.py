@@ -138,6 +138,25 @@ def test_a_secret_that_a_foreign_group_can_read_is_refused_unless_allowed(comman
     assert command("check", "--config", config).returncode == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what the broker's user may not")
+@pytest.mark.parametrize("name", ["client-secret", "broker.toml"])
+def test_root_is_told_what_the_brokers_own_user_cannot_read(command, config, folder, name):
+    """It reads everything itself, and `run` would end all the same."""
+    nobody = 65534
+    state = folder / "state"
+    state.mkdir(exist_ok=True)
+    for path in (state, config, folder / "client-secret"):
+        os.chown(path, nobody, nobody)
+    assert command("check", "--config", config).returncode == 0
+    os.chown(folder / name, 0, 0)
+    (folder / name).chmod(0o600)
+    done = command("check", "--config", config)
+    assert done.returncode == 78
+    assert f"{folder / name}" in done.stderr
+    assert "the daemon's user, nobody, may not read it" in done.stderr
+    assert f"`chown nobody {folder / name}`" in done.stderr
+
+
 def test_allow_readable_forgoes_the_mode_and_nothing_else(command, config, folder):
     """An empty secret is still none."""
     allow_readable(config)

@@ -7,10 +7,12 @@ import os
 import pwd
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from usps_token_broker.cli import key, paths
 from usps_token_broker.config import (
+    DEFAULT_PATH,
     AppSettings,
     ConfigError,
     Settings,
@@ -21,13 +23,18 @@ from usps_token_broker.config import (
 from usps_token_broker.config.problems import printable
 from usps_token_broker.core.demand import Demand, Fit
 from usps_token_broker.core.values import Endpoint
-from usps_token_broker.drivers.secret_source import CredentialSource, SecretError, read_secret
+from usps_token_broker.doctor.files import read_as
+from usps_token_broker.doctor.scene import Scene
+from usps_token_broker.drivers import probing
+from usps_token_broker.drivers.probing import Identity
+from usps_token_broker.drivers.secret_source import CredentialSource, SecretError, owner, user
 
 EX_CONFIG: Final = 78
 
 DESCRIPTION = """\
 Read the configuration and the client secret and say what is wrong, with file, key and how to write
 it, and whether the calls an hour are enough for the tokens. Nothing is fetched, bound or written.
+Root is told what the broker's own user could not read.
 Exit code 0: `run` would start with every token; 78: it would not start, or would leave a payment
 token out."""
 EPILOG = """\
@@ -48,7 +55,9 @@ def act(options: argparse.Namespace) -> int:
         settings = load(options.config, os.environ, uid=os.getuid())
     except ConfigError as error:
         return _verdict([str(error)], "`run` would not start")
-    for line in _lines(settings):
+    path = options.config or DEFAULT_PATH
+    daemon = _daemon(settings, path)
+    for line in _lines(settings, daemon):
         print(line)  # noqa: T201
     sys.stdout.flush()
     left_out = [told for slot in settings.broken for told in slot.told()]
@@ -56,7 +65,8 @@ def act(options: argparse.Namespace) -> int:
     for warning in (*settings.warnings, *_unseen(settings.apps), *of_keys):
         if warning not in left_out:
             print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
-    errors = [f"error: {text}" for text in (*left_out, *_secret_problems(settings.apps))]
+    problems = [*_unreadable(settings, path, daemon), *_secret_problems(settings.apps, daemon)]
+    errors = [f"error: {text}" for text in (*left_out, *problems)]
     if len(errors) > len(left_out):
         return _verdict(errors, "`run` would not start")
     if left_out:
@@ -84,11 +94,25 @@ def _unseen(apps: Iterable[AppSettings]) -> Iterator[str]:
             )
 
 
-def _secret_problems(apps: Iterable[AppSettings]) -> Iterator[str]:
+def _daemon(settings: Settings, path: Path) -> Identity:
+    """Whom the broker runs as: whoever looks at the file of the service may be another user."""
+    is_of_service = settings.keys_file is not None and path.parent == DEFAULT_PATH.parent
+    return Scene(settings=settings, unit_installed=is_of_service).daemon()
+
+
+def _unreadable(settings: Settings, path: Path, daemon: Identity) -> Iterator[str]:
+    """Root reads a file that the broker's own user may not."""
+    # There are no keys without a file of configuration.
+    if settings.keys_file is not None and probing.may(daemon, "r", path) is False:
+        why = f"the daemon's user, {user(daemon.uid)}, may not read it"
+        yield f"{path}: {why}; `chown {owner(daemon.uid)} {path}`"
+
+
+def _secret_problems(apps: Iterable[AppSettings], daemon: Identity) -> Iterator[str]:
     for app in apps:
         try:
             if not _is_of_a_unit(app):
-                read_secret(app.secret, os.environ, uid=os.getuid())
+                read_as(daemon, app.secret, os.environ)
         except SecretError as error:
             yield f"app {app.name}: {error}"
 
@@ -98,8 +122,9 @@ def _is_of_a_unit(app: AppSettings) -> bool:
     return isinstance(app.secret, CredentialSource) and not in_unit
 
 
-def _lines(settings: Settings) -> Iterator[str]:
-    yield f"read from  {settings.source}, as uid {os.getuid()}"
+def _lines(settings: Settings, daemon: Identity) -> Iterator[str]:
+    other = "" if daemon.uid == os.getuid() else f" for a broker of {user(daemon.uid)}"
+    yield f"read from  {settings.source}, as uid {os.getuid()}{other}"
     yield f"socket     {settings.socket_path}"
     yield f"state      {settings.state_dir}"
     if settings.http:

@@ -2,17 +2,17 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from usps_token_broker.config import AppSettings
+from usps_token_broker.core.values import Secret
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import Scene
 from usps_token_broker.drivers import probing
 from usps_token_broker.drivers.probing import Identity
 from usps_token_broker.drivers.secret_source import (
-    UNUSABLE,
     CredentialSource,
     EnvironmentSource,
     FileSource,
@@ -57,17 +57,25 @@ def _secret(app: AppSettings, daemon: Identity, scene: Scene) -> Finding:
 def _readable_secret(name: str, source: SecretSource, daemon: Identity, scene: Scene) -> Finding:
     """By reading it, which judges its way, its owner and its mode."""
     try:
-        read_secret(source, scene.environ, uid=daemon.uid, gid=daemon.gid)
+        read_as(daemon, source, scene.environ)
     except SecretError as error:
         if os.geteuid() not in (0, daemon.uid) and "may not read" in error.why:
             return unseen(_SECRET, f"{name}: {error.what} is not open to this user", "use sudo")
         return failed(_SECRET, error.reason, f"{name}: {error.what}: {error.why}", error.do)
     if not isinstance(source, FileSource):
         return passed(_SECRET, f"{name}: it is there")
-    if probing.may(daemon, "r", source.path) is False:
-        problem = _forbidden(source.path, daemon)
-        return failed(_SECRET, UNUSABLE, f"{name}: {problem.what}: {problem.why}", problem.do)
     return passed(_SECRET, f"{name}: {source.path}, for uid {daemon.uid} and root alone")
+
+
+def read_as(daemon: Identity, source: SecretSource, environ: Mapping[str, str]) -> Secret:
+    """The secret, if the daemon's user could read it as well; only root can tell for another.
+
+    Blocks. Raises SecretError.
+    """
+    secret = read_secret(source, environ, uid=daemon.uid, gid=daemon.gid)
+    if isinstance(source, FileSource) and probing.may(daemon, "r", source.path) is False:
+        raise _forbidden(source.path, daemon)
+    return secret
 
 
 def _forbidden(path: Path, daemon: Identity) -> SecretError:

@@ -14,6 +14,8 @@ from usps_token_broker.drivers.secret_source.trust import (
     Judge,
     SecretError,
     forbidden,
+    owner,
+    user,
 )
 
 __all__ = [
@@ -27,5 +29,7 @@ __all__ = [
     "SecretError",
     "SecretSource",
     "forbidden",
+    "owner",
     "read_secret",
+    "user",
 ]
