@@ -86,6 +86,8 @@ def test_all_that_is_wrong_is_said_at_once(command, config):
         (lambda path: path.chmod(0o644), "open to everybody"),
         (lambda path: path.write_text(""), "it is empty"),
         (lambda path: path.write_text("one\ntwo\n"), "more than one line"),
+        (lambda path: path.write_text("\ufeffone"), "byte order mark"),
+        (lambda path: path.write_text("one", "utf-16"), "perhaps UTF-16"),
         (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
     ],
@@ -100,6 +102,17 @@ def test_a_secret_that_cannot_be_used_is_78(command, config, folder, spoil, word
     assert "state  " in done.stdout
     assert "ok" not in done.stdout.splitlines()
     assert SECRET not in done.stderr
+
+
+def test_what_is_hardly_a_key_or_a_secret_is_warned_of(command, config, folder):
+    """It is sent all the same: nobody else knows how USPS's look."""
+    change(config, "the-id", "YOUR_CLIENT_ID")
+    (folder / "client-secret").write_text('"aB3dEf"\n')
+    done = command("check", "--config", config)
+    assert done.returncode == 0
+    assert "warning: app default: client_id is an example" in done.stderr
+    assert "hardly one: it stands in quotes" in done.stderr
+    assert "aB3dEf" not in done.stderr
 
 
 def allow_readable(config):

@@ -101,7 +101,7 @@ def test_a_file_is_read_anew_each_time(file):
         (CANARY.encode() + b"\0", "NUL"),
         (b"a\0" + CANARY.encode(), "NUL"),
         (b"a\x1b[31m" + CANARY.encode(), "cannot be printed"),
-        ("\ufeff".encode() + CANARY.encode(), "cannot be printed"),
+        ("\ufeff".encode() + CANARY.encode(), "byte order mark"),
         (CANARY.encode("utf-16"), "not UTF-8"),
         (CANARY.encode() + b"\xff", "not UTF-8"),
         (b"x" * (MOST_BYTES + 1), f"more than {MOST_BYTES} bytes"),

@@ -19,6 +19,7 @@ from usps_token_broker.config import (
     SlotSettings,
     demands,
     load,
+    secret_remarks,
 )
 from usps_token_broker.config.problems import printable
 from usps_token_broker.core.demand import Demand, Fit
@@ -62,10 +63,11 @@ def act(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     left_out = [told for slot in settings.broken for told in slot.told()]
     of_keys = key.troubles(settings) if settings.http_tokens else ()
-    for warning in (*settings.warnings, *_unseen(settings.apps), *of_keys):
+    wrong, odd = _look_at_secrets(settings.apps, daemon)
+    for warning in (*settings.warnings, *odd, *_unseen(settings.apps), *of_keys):
         if warning not in left_out:
             print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
-    problems = [*_unreadable(settings, path, daemon), *_secret_problems(settings.apps, daemon)]
+    problems = [*_unreadable(settings, path, daemon), *wrong]
     errors = [f"error: {text}" for text in (*left_out, *problems)]
     if len(errors) > len(left_out):
         return _verdict(errors, "`run` would not start")
@@ -108,13 +110,27 @@ def _unreadable(settings: Settings, path: Path, daemon: Identity) -> Iterator[st
         yield f"{path}: {why}; `chown {owner(daemon.uid)} {path}`"
 
 
-def _secret_problems(apps: Iterable[AppSettings], daemon: Identity) -> Iterator[str]:
+def _look_at_secrets(apps: Iterable[AppSettings], daemon: Identity) -> tuple[list[str], list[str]]:
+    """Errors, and warnings."""
+    errors: list[str] = []
+    warnings: list[str] = []
     for app in apps:
+        if secret_remarks.stand_in(app.client_id):
+            warnings.append(
+                f"app {app.name}: client_id is an example; write the Consumer Key of your app, as "
+                "the USPS portal shows it"
+            )
+        if _is_of_a_unit(app):
+            continue
         try:
-            if not _is_of_a_unit(app):
-                read_as(daemon, app.secret, os.environ)
+            secret = read_as(daemon, app.secret, os.environ)
         except SecretError as error:
-            yield f"app {app.name}: {error}"
+            errors.append(f"app {app.name}: {error}")
+        else:
+            odd = secret_remarks.remark(secret, app.client_id)
+            if odd is not None:
+                warnings.append(f"app {app.name}: the secret that is there is hardly one: {odd}")
+    return errors, warnings
 
 
 def _is_of_a_unit(app: AppSettings) -> bool:

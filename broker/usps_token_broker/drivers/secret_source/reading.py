@@ -195,14 +195,15 @@ def _without_line_end(text: str) -> str:
 
 def _fault(line: str | None) -> str | None:
     """Why this is no secret, if it is none."""
-    if line is None:
-        return "it is not UTF-8 text"
     if not line:
-        return "it is empty"
+        not_text = "it is not UTF-8 text, perhaps UTF-16, as PowerShell writes it"
+        return not_text if line is None else "it is empty"
     if line.splitlines() != [line]:
         return "it has more than one line"
     if line != line.strip():
         return "it begins or ends with a space"
-    if not line.isprintable():
-        return "it holds a NUL or another character that cannot be printed"
-    return None
+    if line.isprintable():
+        return None
+    if line.startswith("\ufeff"):
+        return "it begins with a byte order mark, as editors on Windows write one"
+    return "it holds a NUL or another character that cannot be printed"
