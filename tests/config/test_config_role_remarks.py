@@ -45,6 +45,35 @@ def test_a_field_is_told_by_the_place_of_its_role_and_without_its_value(folder):
     assert "77001122334455" not in told
 
 
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ('roleName = "PAYER", crid = "12"', 'roles[0]: USPS knows no "crid"; write CRID'),
+        ('roleName = "PAYER", permitZIPCode = "1"', '"permitZIPCode"; write permitZIP'),
+        ('roleName = "PAYER", account_number = "1"', '"account_number"; write accountNumber'),
+        ('roleName = "payer"', 'roles[0]: roleName is nearly right; write roleName = "PAYER"'),
+        ('roleName = "LABEL OWNER"', 'write roleName = "LABEL_OWNER"'),
+        ('roleName = "PAYER", CRID = " 12345678"', "roles[0]: CRID has blanks in it"),
+    ],
+)
+def test_what_is_nearly_right_is_told_with_what_was_meant(folder, role, said):
+    """`requires CRID` alone sends people looking for what they have written."""
+    assert said in "\n".join(folder.load(payment(f"{{ {role} }}")).warnings)
+
+
+def test_what_usps_may_know_and_we_do_not_is_no_slip(folder):
+    """Roles are passed on unchanged."""
+    role = ROLES.replace('roleName = "PAYER"', 'roleName = "PAYER", accountZIP = "20260"')
+    assert role != ROLES
+    assert folder.load(app_with(f"[apps.default.payments.default]\n{role}")).warnings == ()
+
+
+def test_a_role_that_is_not_known_is_looked_at_all_the_same(folder):
+    """All that is wrong is told at once."""
+    told = "\n".join(folder.load(payment('{ roleName = "NEW_ROLE", MID = "1" }')).warnings)
+    assert "MID must be 6 or 9 digits" in told
+
+
 def test_roles_of_the_environment_are_judged_too(folder):
     """As those of a file."""
 

@@ -36,6 +36,9 @@ _PATTERNS: Final = {
     "permitZIP": (re.compile(r".{1,5}"), "at most 5 characters"),
 }
 _TEXTS: Final = ("CRID", "MID", "manifestMID", "accountNumber", "permitNumber", "permitZIP")
+ROLE_NAMES: Final = tuple(sorted(_KNOWN))
+FIELDS: Final = ("roleName", "accountType", *_TEXTS)
+"""Of a role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,9 @@ def _of_one(index: int, role: Role) -> Iterator[RoleFault]:
         yield RoleFault("Cannot have a role without roleName", "roles", "160219", index)
         return
     if not isinstance(name, str) or name not in _KNOWN:
-        told = f"roleName must be one of {', '.join(sorted(_KNOWN))}"
+        told = f"roleName must be one of {', '.join(ROLE_NAMES)}"
         yield RoleFault(told, "roles.roleName", index=index, depends=isinstance(name, str))
+        yield from _of_fields(index, role)
         return
     if not role.get("CRID") and name != "LOGISTICS_MANAGER":
         yield RoleFault(f"{name} requires CRID", "roles", "160218", index)
