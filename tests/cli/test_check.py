@@ -104,6 +104,36 @@ def test_a_secret_that_cannot_be_used_is_78(command, config, folder, spoil, word
     assert SECRET not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("the id", "a string with blanks in it (not shown)"),
+        ("the-id ", "a string with blanks in it (not shown)"),
+        ("", "an empty string"),
+        ("\u043a\u043b\u044e\u0447", "a string (not shown)"),
+    ],
+)
+def test_what_is_wrong_with_a_client_id_is_said_without_showing_it(command, config, key, found):
+    """The secret may have been put in its place."""
+    change(config, "the-id", key)
+    assert f"found {found}\n" in command("check", "--config", config).stderr
+
+
+def test_a_key_beyond_all_measure_is_cut(command, config):
+    """What it was can be seen from its beginning."""
+    config.write_text(f"{config.read_text()}{'k' * 5000} = 1\n")
+    done = command("check", "--config", config)
+    assert f'apps.default."{"k" * 50}' in done.stderr
+    assert max(map(len, done.stderr.splitlines())) < 300
+
+
+def test_a_host_that_is_not_known_is_told_with_what_to_write(command, config):
+    """The secret goes there."""
+    change(config, "http://127.0.0.1:9", "https://apis.usps.co")
+    done = command("check", "--config", config)
+    assert "it is sent the client secret; unless you know whose it is, write" in done.stderr
+
+
 def test_what_is_hardly_a_key_or_a_secret_is_warned_of(command, config, folder):
     """It is sent all the same: nobody else knows how USPS's look."""
     change(config, "the-id", "YOUR_CLIENT_ID")

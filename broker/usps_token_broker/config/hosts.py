@@ -82,6 +82,8 @@ class BaseUrlKind:
 def _odd_part(value: str) -> str:
     if "://" not in value:
         return "no scheme (https://)"
+    if value != value.strip():
+        return "blanks around it"
     scheme, _, rest = value.partition("://")
     if scheme.lower() not in _PORTS:
         return "another scheme than https"
@@ -128,5 +130,6 @@ def remark(app: str, host: str) -> str | None:
         )
     return (
         f"app {app}: {name} is not a host of the USPS APIs that is known here; it is sent the "
-        "client secret"
+        f"client secret; unless you know whose it is, write {PRODUCTION_URL}, or {TEST_URL} for "
+        "tests"
     )

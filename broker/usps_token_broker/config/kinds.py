@@ -127,9 +127,19 @@ class Text:
         """As it is."""
         if isinstance(value, str) and self.pattern.fullmatch(value):
             return value
-        found = f"{kind_of(value)} (not shown)" if self.private else shown(value)
+        found = _hidden(value) if self.private else shown(value)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return unfit(self.expected, found, "put it in quotes" if is_number else "")
+
+
+def _hidden(value: object) -> str:
+    """What sort of value it is, and what is seen of a string without showing it."""
+    if not isinstance(value, str):
+        return f"{kind_of(value)} (not shown)"
+    if not value:
+        return "an empty string"
+    blanks = " with blanks in it" if value.split() != [value] else ""
+    return f"a string{blanks} (not shown)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ def key_path(*keys: str | int) -> str:
         if isinstance(key, int):
             text += f"[{key}]"
             continue
-        part = key if _BARE_KEY.fullmatch(key) else quoted(key)
+        is_bare = len(key) <= _LONGEST_SHOWN and _BARE_KEY.fullmatch(key)
+        part = key if is_bare else quoted(key)
         text += f".{part}" if text else part
     return text
 
