@@ -19,6 +19,9 @@ _PLACE: Final = re.compile(
 _LEADING_ZERO: Final = re.compile(r"=\s*[+-]?0[0-9]")
 _HINTS: Final = (
     ("Illegal character '\\n'", "a text ends with the quote that it begins with"),
+    ("'=' after a key", 'a key is written: key = "value", and a table: [apps.default]'),
+    ("Invalid statement", 'a key is written: key = "value", and a table: [apps.default]'),
+    ("after a statement", 'each key stands on a line of its own: key = "value"'),
     ("end of document", "something is not closed before the end: a text, a list ] or a table }"),
     ("at the end of a table declaration", "a table is written: [apps.default]"),
     ("overwrite a value", "the same key stands above already: keep one of the two"),
