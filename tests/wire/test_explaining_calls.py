@@ -169,6 +169,9 @@ def test_a_refusal_of_the_broker_is_told_in_its_own_words() -> None:
         ("usps-token: not now [not_ready]\n  try again in 3 s", "not_ready"),
         ("usps-token: refused [payment_refused: 160228]", "160228"),
         ("[not_running]", "not_running"),
+        ('{"event": "failed", "slot": "bearer", "reason": "client_unknown"}', "client_unknown"),
+        ("    USPS_SLOT=payment\n    USPS_REASON=100002\n", "100002"),
+        ('{"reason": "blocked"}', "not_recognised"),
         ("INFO [main] nothing", "not_recognised"),
     ],
 )

@@ -14,6 +14,11 @@ from usps_token_broker.wire.usps import header, parse_error
 
 LOCAL_KEY: Final = "local_key_wrong"
 _NAMED: Final = re.compile(r"\[([a-z_]{3,64}|\d{6})(?:: ([a-z_]{3,64}|\d{6}))?\]")
+_LOGGED: Final = re.compile(
+    r'"slot": ?"[^"\n]{1,200}", ?"reason": ?"([a-z_]{3,64}|\d{6})"'
+    r"|\bUSPS_REASON=([a-z_]{3,64}|\d{6})"
+)
+"""In a line of the broker's log, as JSON or as a field of the journal."""
 _BEGINS: Final = re.compile(r"(?:^|\. )([a-z_]{3,64}|\d{6}): ")
 """The detail of a refusal of the door, whose title may stand before it."""
 
@@ -32,7 +37,7 @@ def read(call: Transcript, text: str) -> Own | None:
     found = _problem(call.body) or _problem(text) or _of_door(call)
     if found is not None or call.status is not None:
         return found
-    for names in reversed(_NAMED.findall(text)):
+    for names in reversed(_NAMED.findall(text) or _LOGGED.findall(text)):
         code = _known(*names)
         if code is not None:
             return Own(code)
