@@ -51,6 +51,8 @@ def code(text: str) -> str:
         "\n".join(BODY[at : at + 80] for at in range(0, len(BODY), 80)),
         f"{PRETTY}401",
         f"401 Unauthorized\n{BODY}",
+        f"HTTP/1.1 401 Unauthorized\n{BODY}",
+        f"HTTP/1.1 401 Unauthorized\nand then: {BODY}",
         f"Nov 26 15:22:17 web1 shop[812]: label failed: {BODY}",
         f"[2026-11-26] production.ERROR: status code 401:\n{BODY}\n at /var/www/x.php:301)",
         f"\x1b[31;1mInvoke-RestMethod: \x1b[31;1m\n\x1b[31;1m{BODY}\x1b[0m",
@@ -84,6 +86,11 @@ def test_of_the_attempts_of_curl_the_last_counts(between: str) -> None:
 def test_a_status_line_is_an_answer_however_it_ends(end: str) -> None:
     """The clients take off line feeds at the end."""
     assert code(f"HTTP/2 429 {end}") == "rate_limited"
+
+
+def test_a_status_line_with_other_words_behind_it_is_an_answer() -> None:
+    """A person has shortened it."""
+    assert code("HTTP/1.1 503 Service Unavailable\nand nothing else") == "server_error"
 
 
 def test_a_head_within_a_body_is_no_answer() -> None:

@@ -26,6 +26,8 @@ _HEAD: Final = re.compile(
 )
 """The status line of a head, which may stand right behind the body before it (`curl --retry`), and
 in blanks (`wget -S`)."""
+_STATUS_LINE: Final = re.compile(r"^HTTP/\d(?:\.\d)? (\d{3})(?: [^\n]*)?$", re.MULTILINE)
+"""One without its head, as people shorten it."""
 _BLANK: Final = re.compile(r"[ \t]*\n")
 _LINE: Final = re.compile(r"[ \t]*([\w-]{1,64}): ?([^\n]*)\n?")
 _REQUEST: Final = re.compile(r"^([A-Z]{3,10}) (\S{1,2048}) HTTP/\d[^\n]*\n", re.MULTILINE)
@@ -85,7 +87,7 @@ def _of_curl(text: str) -> Transcript | None:
     """What `curl -i` and `curl -v` print; without a status where no answer of USPS came."""
     if _GOT_STATUS.search(text):
         return _verbose(text)
-    heads = list(_HEAD.finditer(text))
+    heads = list(_HEAD.finditer(text)) or list(_STATUS_LINE.finditer(text))
     return _plain(text[: heads[-1].start()], text[heads[-1].start() :]) if heads else None
 
 
