@@ -139,6 +139,15 @@ def test_the_list_has_every_code_within_80_columns(explain):
     assert max(map(len, lines)) < 80
 
 
+def test_a_status_beside_a_body_is_one_of_http(explain):
+    """99999 would be taken for trouble of USPS's own."""
+    assert explain("--status", "429", text=b"{}").stdout.startswith(b"rate_limited\n")
+    for wrong in ("99", "600", "99999", "-1", "abc"):
+        done = explain(f"--status={wrong}", text=b"{}")
+        assert done.returncode == 64
+        assert b"is no HTTP status, such as 401" in done.stderr
+
+
 def test_a_host_says_where_the_tokens_are_from(explain):
     """Without it, a call to another environment looks like a dead token."""
     text = b"curl https://apis-tem.usps.com/a\nHTTP/2 401\n\n"

@@ -43,13 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what", metavar="CODE|FILE", nargs="?", help="a code, or a file with an answer of USPS"
     )
     parser.add_argument(
-        "--status", type=int, metavar="NNN", help="the HTTP status, where the text has none"
+        "--status", type=_status, metavar="NNN", help="the HTTP status, where the text has none"
     )
     parser.add_argument(
         "--host", metavar="HOST", default="", help="the host that the tokens are for"
     )
     parser.add_argument("--list", action="store_true", help="every code there is")
     parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _status(text: str) -> int:
+    if text.isdecimal() and 100 <= int(text[:9]) <= 599:  # noqa: PLR2004 - RFC 9110 15
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no HTTP status, such as 401")
 
 
 def act(options: argparse.Namespace) -> int:
