@@ -23,7 +23,7 @@ from usps_token_broker.wire.requests import Request
 _LONGEST_SHOWN: Final = 80
 _ADMIN_FIX: Final = (
     "it is served on admin.sock in the state directory, to root and the broker's own user: use "
-    "`usps-token-broker renew`, `reload` or `forget`"
+    "`usps-token-broker renew`, `reload`, `forget`, or `doctor --bundle FILE`"
 )
 
 
