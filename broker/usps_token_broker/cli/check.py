@@ -97,7 +97,9 @@ def _unseen(apps: Iterable[AppSettings]) -> Iterator[str]:
 
 
 def _daemon(settings: Settings, path: Path) -> Identity:
-    """Whom the broker runs as: whoever looks at the file of the service may be another user."""
+    """Whom the broker runs as, where root looks at the file of a service of another user."""
+    if os.geteuid() != 0:  # only root can tell what another may read
+        return Identity(os.geteuid(), os.getegid(), frozenset(os.getgroups()))
     is_of_service = settings.keys_file is not None and path.parent == DEFAULT_PATH.parent
     return Scene(settings=settings, unit_installed=is_of_service).daemon()
 
