@@ -29,7 +29,8 @@ def test_a_missing_role_is_told_with_the_number_of_usps_and_what_to_write(folder
     ).warnings
     assert warning == (
         "app default, payment: PAYER is required: USPS would refuse it with 160228, unless it has "
-        "set this account up so; add the role PAYER to the configuration"
+        "set this account up so; add the role PAYER to the configuration; then "
+        "`usps-token-broker reload`"
     )
 
 
