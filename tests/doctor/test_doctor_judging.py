@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from usps_token_broker.doctor import (
     units,
     way,
 )
+from usps_token_broker.doctor.fencing import HangsError
 from usps_token_broker.doctor.findings import failed, passed, unseen, warned
 from usps_token_broker.doctor.old_bearer import Fate, Proof
 from usps_token_broker.drivers.probing import Identity, Synchronised
@@ -315,8 +317,16 @@ def test_a_number_without_a_name_is_a_user():
 def test_a_connection_that_fails_has_the_row_of_its_cause(app, error, code):
     """As a call of the broker's has."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        error.verify_message = "self-signed certificate"
+        error.verify_message, error.verify_code = "self-signed certificate", 18
     assert told([way.judge_failure(app, error)]) == [(FAIL, code)]
+
+
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(-2, "unknown"), HangsError("no answer"), UnicodeError()]
+)
+def test_a_name_without_an_address_has_its_row_however_it_fails(app, error):
+    """A name service that hangs fails too."""
+    assert told([way.judge_nameless(app, error)]) == [(FAIL, "dns_failed")]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,16 @@ def test_a_certificate_that_ends_within_a_week_is_told(authority, ca_file, looke
     with server(tls(authority, not_after=end)) as port:
         scene = looked(f"https://localhost:{port}", f'ca_file = "{ca_file}"')
         finding = only(way.look_at_tls(scene))
-    assert (finding.verdict, finding.code) == (Verdict.WARN, "certificate_refused")
+    assert (finding.verdict, finding.code) == (Verdict.WARN, "certificate_out_of_time")
+
+
+def test_a_certificate_that_is_out_of_time_is_no_matter_of_trust(authority, ca_file, looked):
+    """Its row is the one that the broker's own call has, which names the clock."""
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
+    with server(tls(authority, not_after=past)) as port:
+        scene = looked(f"https://localhost:{port}", f'ca_file = "{ca_file}"')
+        finding = only(way.look_at_tls(scene))
+    assert (finding.verdict, finding.code) == (Verdict.FAIL, "certificate_out_of_time")
 
 
 def test_a_certificate_that_is_not_trusted_fails(authority, looked):
@@ -176,7 +185,30 @@ def test_a_name_that_is_known_passes_and_one_that_is_not_fails(looked):
     """`.invalid` is none by RFC 6761."""
     assert only(way.look_at_names(looked("http://localhost:9"))).verdict is Verdict.PASS
     finding = only(way.look_at_names(looked("https://usps.invalid")))
-    assert (finding.verdict, finding.code) == (Verdict.FAIL, "not_connected")
+    assert (finding.verdict, finding.code) == (Verdict.FAIL, "dns_failed")
+    assert "`getent hosts usps.invalid`" in finding.fix
+
+
+@pytest.mark.parametrize("proxy", [(), ('proxy = "http://proxy.invalid:3128"',)])
+def test_what_has_no_address_is_not_connected_to(looked, proxy):
+    """That would fail for the same cause once more."""
+    scene = looked("https://usps.invalid", *proxy)
+    assert only(way.look_at_names(scene)).verdict is Verdict.FAIL
+    assert only(way.look_at_tls(scene)).verdict is Verdict.UNSEEN
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_silence_after_the_connection_is_told_from_none_at_all(looked, proxied):
+    """A route that is missing and a peer that hangs have different causes."""
+    done = threading.Event()
+    with server(lambda _: done.wait(DEADLINE_SECONDS)) as port:
+        url = "https://usps.invalid" if proxied else f"https://localhost:{port}"
+        more = [f'proxy = "http://localhost:{port}"'] if proxied else []
+        finding = only(way.look_at_tls(looked(url, "timeout_seconds = 1", *more)))
+        done.set()
+    assert finding.code == "not_connected"
+    assert "takes connections and does not" in finding.saw
+    assert ("proxy" in finding.fix) == proxied
 
 
 def test_a_server_that_is_silent_does_not_hold_the_handshake(authority):

@@ -35,6 +35,8 @@ class Scene:
     """Where somebody answered."""
     status: StatusMessage | None = None
     unit_installed: bool = False
+    nameless: set[str] = field(default_factory=set)
+    """Hosts that the name service gave no address for."""
 
     @property
     def socket_paths(self) -> tuple[Path, ...]:

@@ -1,19 +1,22 @@
 """The way to USPS: its name, a connection, TLS. No call is made, and no quota is used."""
 
-import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from usps_token_broker.catalogue import row
 from usps_token_broker.config import AppSettings
 from usps_token_broker.core.notes import span
+from usps_token_broker.doctor.fencing import HangsError, within
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import Scene
 from usps_token_broker.drivers import clock, probing
+from usps_token_broker.drivers.upstream.faults import OUT_OF_TIME
 from usps_token_broker.drivers.upstream.handshake import (
     Handshake,
     ProxyRefusedError,
+    SilentError,
     shake_hands,
 )
 
@@ -21,6 +24,13 @@ _DNS: Final = "dns"
 _TLS: Final = "tls"
 _SOON_SECONDS: Final = 7 * 86_400.0
 """A certificate that ends within a week is overdue: they are renewed weeks before."""
+_NAME_SECONDS: Final = 8.0
+"""As long as a whole call to USPS may take by default: a slower name is as good as none."""
+_SSL_WORDS: Final = {
+    "WRONG_VERSION_NUMBER": "it speaks no TLS",
+    "UNEXPECTED_EOF_WHILE_READING": "it hung up during the handshake",
+}
+_SEE_PROXY: Final = "check proxy in the configuration, and the network of this host"
 _PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -36,22 +46,45 @@ def look_at_names(scene: Scene) -> Iterator[Finding]:
         yield unseen(_DNS, "there is no configuration that names a host")
         return
     for app in _routes(scene):
-        url = urlsplit(app.proxy or app.base_url)
-        host, port = url.hostname or "", url.port or 443
-        whose = f"{host} (the proxy)" if app.proxy else host
-        try:
-            found = probing.addresses(host, port)
-        except (socket.gaierror, UnicodeError) as error:
-            why = error.strerror if isinstance(error, socket.gaierror) else "no name at all"
-            saw = f"{whose} has no address: {why}"
-            yield failed(_DNS, "not_connected", saw, _see_resolver(scene.environ, app))
-        else:
-            more = f" and {len(found) - 2} more" if len(found) > 2 else ""  # noqa: PLR2004
-            yield passed(_DNS, f"{whose}: {', '.join(found[:2])}{more}")
+        yield from _look_at_name(scene, app)
 
 
-def _see_resolver(environ: Mapping[str, str], app: AppSettings) -> str:
-    return f"`getent hosts NAME` and /etc/resolv.conf say more{_proxy_hint(environ, app)}"
+def _look_at_name(scene: Scene, app: AppSettings) -> Iterator[Finding]:
+    host, port = _next_end(app)
+    try:
+        found = within(_NAME_SECONDS, lambda: probing.addresses(host, port))
+    except (HangsError, OSError, UnicodeError) as error:
+        scene.nameless.add(host)
+        yield judge_nameless(app, error, _proxy_hint(scene.environ, app))
+    else:
+        more = f" and {len(found) - 2} more" if len(found) > 2 else ""  # noqa: PLR2004
+        told = "an address itself" if found == [host] else f"{', '.join(found[:2])}{more}"
+        yield passed(_DNS, f"{_whose(app)}: {told}")
+
+
+def _next_end(app: AppSettings) -> tuple[str, int]:
+    """Whom a call connects to: the proxy, where there is one."""
+    url = urlsplit(app.proxy or app.base_url)
+    return url.hostname or "", url.port or 443
+
+
+def _whose(app: AppSettings) -> str:
+    host, _ = _next_end(app)
+    return f"{host} (the proxy)" if app.proxy else host
+
+
+def judge_nameless(app: AppSettings, error: Exception, hint: str = "") -> Finding:
+    """Why there is no address, in the words of the name service."""
+    match error:
+        case HangsError():
+            why = f"the name service gives {error}"
+        case OSError():
+            why = error.strerror or type(error).__name__
+        case _:
+            why = "it is no name at all"
+    host, _ = _next_end(app)
+    fix = f"`getent hosts {host}` and /etc/resolv.conf say more{hint}"
+    return failed(_DNS, "dns_failed", f"{_whose(app)} has no address: {why}", fix)
 
 
 def _proxy_hint(environ: Mapping[str, str], app: AppSettings) -> str:
@@ -71,6 +104,10 @@ def look_at_tls(scene: Scene) -> Iterator[Finding]:
         yield unseen(_TLS, "there is no configuration that names a host")
         return
     for app in _routes(scene):
+        host, _ = _next_end(app)
+        if host in scene.nameless:
+            yield unseen(_TLS, f"{app.base_url}: there is no address of {host} to connect to")
+            continue
         ca_file = str(app.ca_file) if app.ca_file else None
         try:
             hands = shake_hands(app.base_url, app.timeout_seconds, proxy=app.proxy, ca_file=ca_file)
@@ -86,23 +123,26 @@ def judge_failure(app: AppSettings, error: Exception, hint: str = "") -> Finding
     to = f"{app.base_url}{by}"
     match error:
         case ssl.SSLCertVerificationError():
-            return failed(_TLS, "certificate_refused", f"{to}: {error.verify_message}")
+            late = error.verify_code in OUT_OF_TIME
+            code = "certificate_out_of_time" if late else "certificate_refused"
+            return failed(_TLS, code, f"{to}: {error.verify_message}")
         case ssl.SSLError():
-            return failed(
-                _TLS, "tls_failed", f"{to}: {getattr(error, 'reason', None) or 'it failed'}"
-            )
+            reason = getattr(error, "reason", None) or "it broke off"
+            return failed(_TLS, "tls_failed", f"{to}: {_SSL_WORDS.get(reason, reason)}")
         case ProxyRefusedError():
             return failed(_TLS, "proxy_refused", f"{to}: {error}")
         case OSError() if app.ca_file and error.filename == str(app.ca_file):
             return failed(_TLS, "ca_file_unusable", f"{app.ca_file}: {error.strerror}")
+        case SilentError():
+            saw = f"{to}: {error} within {app.timeout_seconds:g} s"
         case TimeoutError():
             saw = f"{to}: no connection within {app.timeout_seconds:g} s"
         case OSError():
             saw = f"{to}: {error.strerror or type(error).__name__}"
         case _:
             saw = f"{to}: {type(error).__name__}"
-    finding = failed(_TLS, "not_connected", saw)
-    return failed(_TLS, "not_connected", saw, f"{finding.fix}{hint}")
+    fix = _SEE_PROXY if app.proxy else row("not_connected").fix
+    return failed(_TLS, "not_connected", saw, f"{fix}{hint}")
 
 
 def judge_handshake(app: AppSettings, hands: Handshake, now: float) -> Finding:
@@ -118,5 +158,5 @@ def judge_handshake(app: AppSettings, hands: Handshake, now: float) -> Finding:
     saw = f"{app.base_url}{by}: {hands.version}, its certificate is good for {span(left)}"
     if left < _SOON_SECONDS:
         fix = "nothing to do yet: if it is that of a proxy of yours, have it renewed"
-        return warned(_TLS, "certificate_refused", saw, fix)
+        return warned(_TLS, "certificate_out_of_time", saw, fix)
     return passed(_TLS, saw)

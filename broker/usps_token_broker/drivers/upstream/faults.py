@@ -24,7 +24,7 @@ _PROXY_VARIABLES: Final = (
 )
 _MAX_DEPTH: Final = 50
 
-_OUT_OF_TIME: Final = frozenset({9, 10})
+OUT_OF_TIME: Final = frozenset({9, 10})
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
 _TOO_OLD: Final = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 """What OpenSSL calls it when the two sides have no version in common, whoever finds out first."""
@@ -129,7 +129,7 @@ def _told(cause: BaseException, route: Route) -> tuple[str, str, str] | None:
             said = "dns_failed", f"cannot find {route.peer}: {cause.strerror}", _network(route)
         case ssl.SSLCertVerificationError():
             why = f"the certificate of {server} is refused: {cause.verify_message}"
-            timely = cause.verify_code not in _OUT_OF_TIME
+            timely = cause.verify_code not in OUT_OF_TIME
             said = "certificate_refused" if timely else "certificate_out_of_time", why, ""
         case ssl.SSLError(reason=reason) if reason in _TOO_OLD:
             said = "tls_failed", f"no TLS with {server}: it has no TLS of version 1.2 or later", ""

@@ -1,7 +1,9 @@
 """A connection to USPS without a call: TCP, the proxy's leave, TLS. It costs no quota."""
 
+import contextlib
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -20,6 +22,10 @@ class ProxyRefusedError(Exception):
         self.status = status
 
 
+class SilentError(TimeoutError):
+    """Somebody took the connection, and then said nothing in time. Its text says when."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handshake:
     """What came of it."""
@@ -35,7 +41,8 @@ def shake_hands(
 ) -> Handshake:
     """Connect as a call would, and hang up. Blocks.
 
-    Raises OSError (ssl.SSLError and ssl.SSLCertVerificationError among them) and ProxyRefusedError.
+    Raises OSError (SilentError, ssl.SSLError and ssl.SSLCertVerificationError among them) and
+    ProxyRefusedError.
     """
     url = urlsplit(base_url)
     host, port = _end(url)
@@ -47,13 +54,24 @@ def shake_hands(
     try:
         if by_proxy.scheme == "https":
             context = trust.context_for(ca_file)
-            raw = context.wrap_socket(raw, server_hostname=by_proxy.hostname)
+            with _no_silence("the proxy takes connections and does not finish TLS"):
+                raw = context.wrap_socket(raw, server_hostname=by_proxy.hostname)
         if url.scheme == "https":
-            _have_it_connect(raw, f"{_bracketed(host)}:{port}")
+            with _no_silence("the proxy takes connections and does not answer CONNECT"):
+                _have_it_connect(raw, f"{_bracketed(host)}:{port}")
     except BaseException:
         raw.close()
         raise
     return _secured(raw, url, ca_file)
+
+
+@contextlib.contextmanager
+def _no_silence(saw: str) -> Iterator[None]:
+    """Tells a silence after the connection from none at all, which has other causes."""
+    try:
+        yield
+    except TimeoutError:
+        raise SilentError(saw) from None
 
 
 def _end(url: SplitResult) -> tuple[str, int]:
@@ -86,7 +104,9 @@ def _secured(raw: socket.socket, url: SplitResult, ca_file: str | None) -> Hands
         if isinstance(raw, ssl.SSLSocket):  # TLS within the proxy's own takes more than a socket
             return Handshake("", None)
         context = trust.context_for(ca_file)
-        with context.wrap_socket(raw, server_hostname=url.hostname) as secured:
+        with _no_silence("it takes connections and does not finish TLS"):
+            secured = context.wrap_socket(raw, server_hostname=url.hostname)
+        with secured:
             certificate = secured.getpeercert() or {}
             end = certificate.get("notAfter")
             ends_at = float(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else None
