@@ -17,7 +17,7 @@ from identities import Identity, as_identity
 from processes import Home, Usps, until
 
 from usps_token_broker.catalogue import CATALOGUE
-from usps_token_broker.doctor import Scene, Verdict, bundle, exit_code, old_bearer, walk
+from usps_token_broker.doctor import Scene, Verdict, bundle, exit_code, old_bearer, units, walk
 from usps_token_broker.doctor.old_bearer import Fate, Proof
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
@@ -156,6 +156,7 @@ def test_without_a_configuration_everything_else_is_looked_at(tmp_path):
     home.remove()
     assert code == 78
     assert worst(found["config"]) == ("fail", "config_invalid")
+    assert found["socket"][0]["fix"].startswith("put the configuration right first; then `")
     assert worst(found["roles"]) == ("not looked at", "")
 
 
@@ -180,6 +181,8 @@ def test_a_socket_that_nobody_listens_on_is_not_running():
     home.remove()
     assert code == 78
     assert worst(found["socket"]) == ("fail", "not_running")
+    # `systemctl start` would fail where there is no unit.
+    assert found["socket"][0]["fix"].startswith("`usps-token-broker run`") != units.is_there()
 
 
 @pytest.mark.parametrize(
@@ -210,6 +213,7 @@ def test_a_socket_of_something_else_is_no_broker(said, row):
         thread.join(10)
     home.remove()
     assert worst(found["socket"]) == ("fail", row)
+    assert (f"process {os.getpid()} (" in found["socket"][0]["fix"]) == (row == "not_a_broker")
 
 
 def test_a_broker_that_is_stopped_is_told_by_its_process():
@@ -222,7 +226,8 @@ def test_a_broker_that_is_stopped_is_told_by_its_process():
         finally:
             process.process.send_signal(signal.SIGCONT)
     assert worst(found["socket"]) == ("fail", "timed_out")
-    assert f"`kill -CONT {process.process.pid}`" in found["socket"][0]["saw"]
+    assert found["socket"][0]["fix"].startswith(f"`kill -CONT {process.process.pid}`")
+    assert worst(found["unit"])[0] == "not looked at"
 
 
 def test_what_usps_refuses_is_told_with_its_row():

@@ -8,7 +8,7 @@ from standings import GOOD, status
 
 from usps_token_broker.doctor import Verdict, configuration, files
 from usps_token_broker.drivers import probing
-from usps_token_broker.drivers.probing import Identity
+from usps_token_broker.drivers.probing import Identity, Room
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 SHOP = Identity(52001, 52001)
@@ -116,8 +116,8 @@ def test_directories_as_the_broker_makes_them_pass(places, folder):
 
 
 def test_a_state_directory_that_is_not_there_yet_is_told(places):
-    """`run` makes it."""
-    assert places()[1] == (Verdict.WARN, "not_running")
+    """Nothing is wrong with that: the broker makes it."""
+    assert places()[1] == (Verdict.UNSEEN, "")
 
 
 def test_a_state_directory_that_others_can_enter_fails(places, folder):
@@ -131,6 +131,46 @@ def test_a_file_in_the_place_of_the_state_fails(places, folder):
     """Nothing could be saved."""
     (folder / "state").write_text("")
     assert places()[1] == (Verdict.FAIL, "state_not_saved")
+
+
+def test_a_link_that_leads_nowhere_in_the_place_of_the_state_fails_once(places, folder):
+    """Of what is no directory the room is not asked for."""
+    (folder / "state").symlink_to(folder / "state")
+    assert places()[1:] == [(Verdict.FAIL, "state_not_saved")]
+
+
+@pytest.mark.parametrize(
+    ("room", "words"),
+    [
+        (Room(10**9, files=True, read_only=False), None),
+        (Room(10**9, files=True, read_only=True), "can only be read"),
+        (Room(10**9, files=False, read_only=False), "takes no more files"),
+        (Room(4096, files=True, read_only=False), "has 4 KiB left"),
+    ],
+)
+def test_a_file_system_that_takes_nothing_more_fails(folder, room, words):
+    """Whatever it lacks is named."""
+    found = [finding.saw for finding in files.judge_room(folder, room)]
+    assert found == ([] if words is None else [f"the file system of {folder} {words}"])
+
+
+def test_room_is_what_the_kernel_says(folder):
+    """A folder that tests write to has some."""
+    room = probing.room(folder)
+    assert room.free > 0
+    assert room.files
+    assert not room.read_only
+
+
+def test_a_socket_that_workers_cannot_connect_to_is_told(places, folder):
+    """The broker makes it open to all, and its rules decide."""
+    (folder / "state").mkdir(0o700)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(folder / "broker.sock"))
+    (folder / "broker.sock").chmod(0o600)
+    assert (Verdict.WARN, "no_permission") in places()
+    (folder / "broker.sock").chmod(0o666)
+    assert (Verdict.WARN, "no_permission") not in places()
 
 
 def test_a_directory_of_the_socket_that_workers_cannot_pass_is_told(places, folder):

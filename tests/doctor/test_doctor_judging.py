@@ -224,7 +224,10 @@ RUNNING = Manager(252, running=True, active=frozenset({SERVICE}), enabled=frozen
     [
         ({SERVICE: OURS}, RUNNING, True, [(PASS, "")]),
         ({SERVICE: None}, Manager(), True, [(UNSEEN, "")]),
-        ({SERVICE: None}, Manager(), False, [(WARN, "not_running")]),
+        ({SERVICE: None}, Manager(), False, [(UNSEEN, "")]),
+        ({SERVICE: None}, Manager(252, running=True), False, [(WARN, "not_running")]),
+        ({SERVICE: OURS, "x": None}, RUNNING, True, [(PASS, ""), (FAIL, "unit_inactive")]),
+        ({"x": None, SERVICE: None}, RUNNING, True, [(PASS, ""), (FAIL, "unit_inactive")]),
         ({SERVICE: OURS}, Manager(), True, [(UNSEEN, "")]),
         ({SERVICE: OURS}, Manager(252, running=True), False, [(FAIL, "unit_inactive")]),
         (
@@ -249,13 +252,19 @@ RUNNING = Manager(252, running=True, active=frozenset({SERVICE}), enabled=frozen
             {SERVICE: Link("/dev/null")},
             Manager(252, running=True),
             False,
-            [(FAIL, "unit_inactive"), (FAIL, "unit_inactive")],
+            [(FAIL, "unit_inactive")],
         ),
     ],
 )
 def test_units_are_judged_by_file_and_manager(found, manager, answers, expected):
     """There, as written, active, and enabled."""
     assert told(units.judge(found, manager, answers=answers)) == expected
+
+
+def test_what_is_masked_must_be_unmasked_before_it_can_start():
+    """Either alone fails when it is typed."""
+    [finding] = units.judge({SERVICE: Link("/dev/null")}, Manager(252, running=True), answers=False)
+    assert finding.fix == f"`systemctl unmask {SERVICE}`, then `systemctl start {SERVICE}`"
 
 
 def test_a_unit_that_systemd_has_not_read_again_is_told():
@@ -404,6 +413,22 @@ def test_a_token_stands_as_the_broker_says(slot, expected):
     """With the most exact row of its trouble."""
     app = status(slot).apps[0]
     assert told([tokens.judge_slot(app, slot)]) == [expected]
+
+
+def test_a_payment_token_that_waits_for_the_bearer_does_not_fail_beside_it():
+    """One cause, one failure."""
+    bearer = msgspec.structs.replace(NONE, slot="bearer")
+    waiting = msgspec.structs.replace(NONE, trouble=None)
+    app = status(bearer, waiting).apps[0]
+    assert told([tokens.judge_slot(app, waiting)]) == [(UNSEEN, "")]
+
+
+def test_a_429_of_one_endpoint_says_nothing_of_the_other():
+    """USPS counts the calls of each."""
+    app = status(msgspec.structs.replace(GOOD, trouble=LIMITED)).apps[0]
+    budget = [BudgetMessage("token", 1, 30), BudgetMessage("payment-authorization", 0, 30)]
+    app = msgspec.structs.replace(app, budget=budget)
+    assert told(tokens.judge_quota(app)) == [(WARN, "another_client"), (PASS, "")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The service units by what a service manager says, which is a program of ours here."""
 
+import os
 import sys
 from dataclasses import replace
 
@@ -48,7 +49,20 @@ def test_a_service_that_has_failed_is_told_with_its_journal(systemctl):
 def test_a_manager_that_does_not_run_says_nothing_of_units(systemctl):
     """A container with the program alone."""
     systemctl.set(running=False)
-    assert told(Scene()) == [(Verdict.WARN, "not_running")]
+    assert told(Scene()) == [(Verdict.UNSEEN, "")]
+
+
+def test_a_manager_that_hangs_is_told_and_not_waited_for(systemctl):
+    """The fence would be patient for longer, and say nothing of systemd."""
+    silence = systemctl.directory / "silence"
+    os.mkfifo(silence)
+    (systemctl.directory / "systemctl").write_text(f"#!/bin/sh\nread line < {silence}\n")
+    [finding] = units.look(Scene(), 0.2)
+    for _ in ("--version", "show"):  # it may go on now, and end
+        with silence.open("w"):
+            pass
+    assert (finding.verdict, finding.code) == (Verdict.UNSEEN, "")
+    assert "systemd gives no answer" in finding.saw
 
 
 def test_without_systemd_nothing_is_said_of_units(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from usps_token_broker.config import (
     role_remarks,
 )
 from usps_token_broker.config.loading import NO_CONFIGURATION
-from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
+from usps_token_broker.doctor.findings import Finding, Verdict, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
 from usps_token_broker.drivers import probing
 from usps_token_broker.wire.payment_roles import role_faults
@@ -34,7 +34,9 @@ def look(scene: Scene) -> Iterator[Finding]:
                 CHECK, saw, "give --config FILE, or the variables that it was started with"
             )
             return
-        yield from judge_refusal(error)
+        for finding in judge_refusal(error):
+            scene.config_refused |= finding.verdict is Verdict.FAIL
+            yield finding
     else:
         yield from judge(scene.settings)
 

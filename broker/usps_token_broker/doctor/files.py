@@ -1,5 +1,6 @@
 """What lies on the disk: client secrets, and the directories of socket and state."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from usps_token_broker.core.values import Secret
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import Scene
 from usps_token_broker.drivers import probing
-from usps_token_broker.drivers.probing import Identity
+from usps_token_broker.drivers.probing import Identity, Room
 from usps_token_broker.drivers.secret_source import (
     CredentialSource,
     EnvironmentSource,
@@ -25,6 +26,9 @@ from usps_token_broker.drivers.secret_source import (
 
 _SECRET: Final = "secret"  # noqa: S105 - the name of a check
 _PLACES: Final = "directories"
+_CONNECT: Final = 0o222
+"""What connecting takes (unix(7)); the broker and the socket unit give it to everybody."""
+_OR: Final = ", or set state_dir to another; tokens are served meanwhile, and lost with the process"
 _ENOUGH_BYTES: Final = 1024 * 1024
 """The state of hundreds of tokens, twice."""
 
@@ -92,6 +96,8 @@ def look_at_places(scene: Scene) -> Iterator[Finding]:
         return
     daemon = scene.daemon()
     yield from _socket_directory(scene.settings.socket_path.parent)
+    with contextlib.suppress(OSError):
+        yield from judge_socket_file(scene.settings.socket_path, scene.settings.socket_path.stat())
     yield from _state_directory(scene.settings.state_dir, daemon)
 
 
@@ -119,6 +125,14 @@ def _socket_directory(path: Path) -> Iterator[Finding]:
         yield passed(_PLACES, f"{path}, for the socket: mode {mode:04o}, open to workers")
 
 
+def judge_socket_file(path: Path, status: os.stat_result) -> Iterator[Finding]:
+    """Nothing, where everybody may connect: the configuration decides who is answered."""
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISSOCK(status.st_mode) and mode & _CONNECT != _CONNECT:
+        saw = f"{path} is not open to everybody (mode {mode:04o}), so workers are turned away"
+        yield warned(_PLACES, "no_permission", saw, f"`chmod 666 {path}`, or restart the broker")
+
+
 def _is_open(path: Path) -> bool:
     """Whether everybody may pass."""
     return bool(path.stat().st_mode & stat.S_IXOTH)
@@ -128,21 +142,29 @@ def _state_directory(path: Path, daemon: Identity) -> Iterator[Finding]:
     try:
         status = path.lstat()
     except FileNotFoundError:
-        yield warned(
-            _PLACES, "not_running", f"{path}, for the state, is not there", "`run` makes it"
-        )
+        yield unseen(_PLACES, f"{path}, for the state: the broker makes it when it starts")
         return
     except PermissionError:
         yield unseen(_PLACES, f"{path}, for the state, is not open to this user", "use sudo")
         return
     yield judge_state_directory(path, status, daemon)
-    try:
-        free, read_only = probing.room(path)
-    except PermissionError:
+    if not stat.S_ISDIR(status.st_mode):
         return
-    if read_only or free < _ENOUGH_BYTES:
-        why = "can only be read" if read_only else f"has {free // 1024} KiB left"
-        yield failed(_PLACES, "state_not_saved", f"the file system of {path} {why}")
+    with contextlib.suppress(PermissionError):
+        yield from judge_room(path, probing.room(path))
+
+
+def judge_room(path: Path, room: Room) -> Iterator[Finding]:
+    """Nothing, where there is enough of it."""
+    if room.read_only:
+        why, fix = "can only be read", f"`mount -o remount,rw` it, if nothing is wrong with it{_OR}"
+    elif not room.files:
+        why, fix = "takes no more files", f"remove files that nobody needs there{_OR}"
+    elif room.free < _ENOUGH_BYTES:
+        why, fix = f"has {room.free // 1024} KiB left", f"make room there{_OR}"
+    else:
+        return
+    yield failed(_PLACES, "state_not_saved", f"the file system of {path} {why}", fix)
 
 
 def judge_state_directory(path: Path, status: os.stat_result, daemon: Identity) -> Finding:

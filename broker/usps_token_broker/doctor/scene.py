@@ -34,6 +34,10 @@ class Scene:
     socket: Path | None = None
     """Where somebody answered."""
     status: StatusMessage | None = None
+    config_refused: bool = False
+    """Whether no broker can start with what is configured."""
+    is_heard: bool = False
+    """Whether somebody listens, whatever they say."""
     unit_installed: bool = False
     nameless: set[str] = field(default_factory=set)
     """Hosts that the name service gave no address for."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from usps_token_broker.core.notes import span
+from usps_token_broker.doctor import units
 from usps_token_broker.doctor.fencing import HangsError, within
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
@@ -30,18 +31,19 @@ def look(scene: Scene) -> Iterator[Finding]:
     path = next((path for path in paths if _is_there(path)), None)
     if path is None:
         tried = " nor ".join(map(str, paths))
-        yield failed(CHECK, "not_installed", f"there is no socket at {tried}")
+        yield failed(CHECK, "not_installed", f"there is no socket at {tried}", _start(scene))
         return
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
-            yield failed(CHECK, "not_a_broker", f"{path} is no socket")
+            yield failed(CHECK, "not_a_broker", f"{path} is no socket", _move(path))
             return
         heard = _ask(path, _ALIVE)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        yield judge_silence(path, error, _stopped(path) if _is_silence(error) else "")
+        yield _silent(scene, path, error)
         return
+    scene.is_heard = True
     finding = judge_answer(path, heard.status, heard.body)
-    yield finding
+    yield _with_listener(finding, path) if finding.code == "not_a_broker" else finding
     if finding.code in {"", "forbidden", "broker_stuck"}:
         scene.socket = path
     if not finding.code:
@@ -58,25 +60,67 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _is_silence(error: Exception) -> bool:
-    return isinstance(error, TimeoutError | BlockingIOError)
+def _start(scene: Scene) -> str:
+    """How a broker is started here, and what keeps it from starting."""
+    systemd = units.is_there()
+    how = "`systemctl start usps-token-broker`" if systemd else "`usps-token-broker run`"
+    if scene.config_refused:
+        return f"put the configuration right first; then {how}"
+    if systemd:
+        return f"{how}; if it does not stay up, `journalctl -u usps-token-broker -n 20` says why"
+    return f"{how}, or have systemd do it: `usps-token-broker install-units`"
 
 
-def _stopped(path: Path) -> str:
-    """A word about the process that is silent, where the kernel says which it is."""
+def _move(path: Path) -> str:
+    return f"`mv {path} {path}.old`, then restart the broker"
+
+
+def _silent(scene: Scene, path: Path, error: Exception) -> Finding:
+    """Why nothing that makes sense was heard, and from whom."""
+    finding = judge_silence(path, error)
+    match finding.code:
+        case "not_running":
+            return msgspec.structs.replace(finding, fix=_start(scene))
+        case "timed_out" | "busy" | "not_a_broker":
+            scene.is_heard = True
+            return _with_listener(finding, path)
+        case _:
+            return finding
+
+
+def _with_listener(finding: Finding, path: Path) -> Finding:
+    """The process behind it, where the kernel says which: what to do is done to that."""
     try:
         pid = probing.listener(path, ASK_SECONDS)
     except OSError:
-        return ""
+        return finding
     running = probing.process(pid)
     if running is None or pid == 1:
-        return ""
+        return finding
+    who = f"process {pid} ({running.name})"
+    if finding.code == "not_a_broker":
+        fix = f"end {who}, or give the broker another path: socket = … in its configuration"
+        return msgspec.structs.replace(finding, saw=f"{finding.saw}; it is {who}", fix=fix)
     if running.is_stopped:
-        return f"; process {pid} ({running.name}) is stopped: `kill -CONT {pid}` has it go on"
-    return f"; process {pid} ({running.name}) began to listen there, and is {running.state}"
+        saw, fix = f"{finding.saw}; {who} is stopped", f"`kill -CONT {pid}` has it go on"
+        return msgspec.structs.replace(finding, saw=saw, fix=fix)
+    saw = f"{finding.saw}; {who} began to listen there, and is {running.state}"
+    return msgspec.structs.replace(finding, saw=saw)
 
 
-def judge_silence(path: Path, error: Exception, who: str = "") -> Finding:
+_RESTART: Final = (
+    "`systemctl restart usps-token-broker`, which loses no token; what it logged before says why: "
+    "`journalctl -u usps-token-broker -n 50`"
+)
+_FIXES: Final = {
+    "busy": "see whether the broker hangs, and who calls so much: `usps-token-broker top`",
+    "timed_out": _RESTART,
+    "unreachable": "put right what the system says of this path",
+}
+"""Where what a client should do is not what helps whoever looks at the host."""
+
+
+def judge_silence(path: Path, error: Exception) -> Finding:
     """Why there was no answer, by what the system said."""
     match error:
         case FileNotFoundError() | NotADirectoryError():
@@ -86,16 +130,16 @@ def judge_silence(path: Path, error: Exception, who: str = "") -> Finding:
         case ConnectionRefusedError():
             code, saw = "not_running", f"{path} is there, and nobody listens on it"
         case BlockingIOError():
-            code, saw = "busy", f"more wait at {path} than it takes{who}"
+            code, saw = "busy", f"more wait at {path} than it takes"
         case TimeoutError():
             code = "timed_out"
-            saw = f"{path} takes connections and gives no answer within {ASK_SECONDS:g} s{who}"
+            saw = f"{path} takes connections and gives no answer within {ASK_SECONDS:g} s"
         case http.client.HTTPException() | ConnectionError() | ValueError():
             code, saw = "not_a_broker", f"what listens on {path} speaks no HTTP"
         case _:
             why = getattr(error, "strerror", None) or type(error).__name__
             code, saw = "unreachable", f"{path}: {why}"
-    return failed(CHECK, code, saw)
+    return failed(CHECK, code, saw, _FIXES.get(code, ""))
 
 
 def judge_answer(path: Path, status: int, body: bytes) -> Finding:

@@ -7,7 +7,7 @@ from usps_token_broker.catalogue import CATALOGUE
 from usps_token_broker.config import AppSettings
 from usps_token_broker.core.credentials import Standing
 from usps_token_broker.core.notes import span
-from usps_token_broker.core.values import BEARER, PAYMENTS_SCOPE
+from usps_token_broker.core.values import BEARER, PAYMENTS_SCOPE, Endpoint
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import Scene
 from usps_token_broker.wire.status import AppMessage, SlotMessage, TroubleMessage
@@ -33,8 +33,13 @@ def look(scene: Scene) -> Iterator[Finding]:
             yield judge_slot(app, slot)
 
 
+def _lacks_bearer(app: AppMessage, slot: SlotMessage) -> bool:
+    """Whether this user is shown the bearer that it takes, and that is not good."""
+    return slot.slot != BEARER and any(s.slot == BEARER and not s.ready for s in app.slots)
+
+
 def judge_slot(app: AppMessage, slot: SlotMessage) -> Finding:
-    """One token: good, good with a trouble, or missing."""
+    """One token: good, good with a trouble, or missing; for want of the bearer it says no more."""
     name = f"{app.app}/{slot.slot}"
     left = slot.expires_in
     held = "no token" if left is None else f"{slot.freshness}, {span(left)} left"
@@ -46,8 +51,11 @@ def judge_slot(app: AppMessage, slot: SlotMessage) -> Finding:
         return passed(_TOKEN, f"{name}: {held}")
     if slot.dormant:
         return passed(_TOKEN, f"{name}: {held}; nobody asked for it in a day")
+    if _lacks_bearer(app, slot):
+        return unseen(_TOKEN, f"{name}: {held}; it takes the bearer, which is not good")
     next_step = f"; next: {slot.next_attempt_why}" if slot.next_attempt_why else ""
-    return failed(_TOKEN, "not_ready", f"{name}: {held}{next_step}")
+    fix = "wait for it: `usps-token-broker status --follow` says when it comes"
+    return failed(_TOKEN, "not_ready", f"{name}: {held}{next_step}", fix)
 
 
 def reason(trouble: TroubleMessage) -> str:
@@ -96,11 +104,15 @@ def look_at_quota(scene: Scene) -> Iterator[Finding]:
 
 def judge_quota(app: AppMessage) -> Iterator[Finding]:
     """Our own count against the limit; and a 429 of USPS that it does not explain."""
-    limited = any(slot.trouble and slot.trouble.upstream_status == _TOO_MANY for slot in app.slots)
+    limited = {
+        Endpoint.TOKEN if slot.slot == BEARER else Endpoint.PAYMENT_AUTHORIZATION
+        for slot in app.slots
+        if slot.trouble and slot.trouble.upstream_status == _TOO_MANY
+    }
     for budget in app.budget:
         used, limit = budget.used_last_hour, budget.calls_per_hour
         saw = f"app {app.app}, {budget.endpoint}: {used} of {limit} calls in the last hour"
-        if limited and used < limit / 2:
+        if budget.endpoint in limited and used < limit / 2:
             yield warned(_QUOTA, "another_client", f"{saw}, and USPS says they were too many")
         elif used >= limit:
             yield warned(_QUOTA, "budget_exhausted", saw)

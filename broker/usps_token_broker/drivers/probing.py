@@ -202,10 +202,24 @@ def write_new(path: Path, data: bytes) -> None:
         raise
 
 
-def room(path: Path) -> tuple[int, bool]:
-    """Bytes that are free there, and whether it can only be read. Raises OSError."""
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a file system has left."""
+
+    free: int
+    """In bytes."""
+    files: bool
+    """Whether it takes another file."""
+    read_only: bool
+
+
+def room(path: Path) -> Room:
+    """What the file system of a path has left. Raises OSError."""
     status = os.statvfs(path)
-    return status.f_bavail * status.f_frsize, bool(status.f_flag & os.ST_RDONLY)
+    # btrfs and others that make inodes as they go have a total of 0.
+    files = status.f_favail > 0 or status.f_files == 0
+    free = status.f_bavail * status.f_frsize
+    return Room(free, files, bool(status.f_flag & os.ST_RDONLY))
 
 
 def groups_of(user: str, gid: int) -> Collection[int]:
