@@ -428,9 +428,8 @@ def test_a_broker_that_is_configured_elsewhere_is_no_failure():
     assert (seen["config"], seen["token"]) == (Verdict.UNSEEN, Verdict.PASS)
 
 
-def test_on_a_terminal_it_is_in_colour(well):
-    """One line of a failure is not missed among many."""
-    _, home = well
+def on_a_terminal(home):
+    """The exit code, and what a person would see."""
     words = [sys.executable, "-m", "usps_token_broker", "doctor", "--config", str(home.config)]
     pid, master = pty.fork()
     if pid == 0:
@@ -440,8 +439,27 @@ def test_on_a_terminal_it_is_in_colour(well):
         while piece := os.read(master, 65536):
             shown += piece
     os.close(master)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert b"\x1b[32mpass config" in shown
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_on_a_terminal_it_is_in_colour(well):
+    """One line of a failure is not missed among many."""
+    _, home = well
+    code, shown = on_a_terminal(home)
+    assert code == 0
+    assert "\x1b[32mpass config" in shown
+
+
+def test_on_a_terminal_it_says_what_it_waits_for():
+    """And takes that away again before it says what was found."""
+    home = Home("http://127.0.0.1:9")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home.socket))
+        listening.listen()
+        _, shown = on_a_terminal(home)
+    home.remove()
+    waiting = "...  socket       still looking"
+    assert f"{waiting}\r{' ' * len(waiting)}\r" in shown
 
 
 def test_a_listener_that_says_a_byte_now_and_then_is_silent():

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from usps_token_broker.cli import paths, screen
+from usps_token_broker.cli.progress import Progress
 from usps_token_broker.config.problems import printable
 from usps_token_broker.doctor import Finding, Scene, Verdict, bundle, exit_code, walk
 from usps_token_broker.drivers import probing
@@ -80,19 +81,31 @@ def act(options: argparse.Namespace) -> int:
         if isinstance(stream, io.TextIOWrapper):  # in a terminal of any encoding
             stream.reconfigure(errors="backslashreplace")
     scene = _scene(options)
+    progress = Progress(sys.stderr)
+    try:
+        return _act(options, scene, progress)
+    finally:  # Ctrl-C too
+        progress.end()
+
+
+def _act(options: argparse.Namespace, scene: Scene, progress: Progress) -> int:
     say = _silent if options.json else _sayer()
     findings = []
-    for finding in walk(scene, online=options.online):
+    for finding in walk(scene, online=options.online, begin=lambda n: progress.begin(waiting(n))):
+        progress.end()
         say(finding)
         findings.append(finding)
+    progress.end()
     code = exit_code(findings)
     if options.json:
         told = {"exit_code": code, "findings": findings}
         print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())  # noqa: T201
     else:
         print(summary(findings))  # noqa: T201
-    if options.bundle is not None and not _write(options.bundle, scene, findings):
-        return EX_CANTCREAT
+    if options.bundle is not None:
+        progress.begin(waiting("bundle"))
+        if not _write(options.bundle, scene, findings, progress):
+            return EX_CANTCREAT
     return code
 
 
@@ -152,9 +165,16 @@ def summary(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict)
 
 
-def _write(path: Path, scene: Scene, findings: Sequence[Finding]) -> bool:
+def waiting(check: str) -> str:
+    """What a terminal shows while one takes long."""
+    return f"...  {check:<12} still looking"
+
+
+def _write(path: Path, scene: Scene, findings: Sequence[Finding], progress: Progress) -> bool:
     try:
-        probing.write_new(path, bundle.make(scene, findings))
+        made = bundle.make(scene, findings)
+        progress.end()
+        probing.write_new(path, made)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         _complain(f"cannot write {path}: {why}; name another file")

@@ -42,12 +42,17 @@ CHECKS: Final[tuple[tuple[str, Look], ...]] = (
 """The socket comes before files: whom the broker runs as is best told by its process."""
 
 
-def walk(scene: Scene, *, online: bool = False) -> Iterator[Finding]:
+def walk(
+    scene: Scene, *, online: bool = False, begin: Callable[[str], None] = lambda _: None
+) -> Iterator[Finding]:
     """What each check finds, as it finds it. Never raises but for what ends the process.
 
-    `online` orders a renewal and makes one call with the bearer before it.
+    `online` orders a renewal and makes one call with the bearer before it. `begin` is told the name
+    of each check before it looks.
     """
     for name, look in CHECKS:
         if name == "old bearer" and online:
+            begin("online")
             yield from fenced("online", lambda: old_bearer.prove(scene), old_bearer.PROOF_SECONDS)
+        begin(name)
         yield from fenced(name, lambda look=look: look(scene))  # type: ignore[misc]
