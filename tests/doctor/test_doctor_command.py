@@ -17,8 +17,8 @@ from identities import Identity, as_identity
 from processes import Home, Usps, until
 
 from usps_token_broker.catalogue import CATALOGUE
-from usps_token_broker.doctor import Scene, Verdict, bundle, exit_code, old_bearer, units, walk
-from usps_token_broker.doctor.old_bearer import Fate, Proof
+from usps_token_broker.doctor import Scene, Verdict, bundle, exit_code, proofs, units, walk
+from usps_token_broker.doctor.proofs import Fate, Proof
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 IDS = ("12345678", "900012345", "1000000001", "demo-client-id", "demo-client-secret")
@@ -275,6 +275,20 @@ def test_online_makes_no_look_up_when_the_renewal_is_refused():
         assert usps.calls("addresses") == 0
 
 
+@pytest.mark.parametrize("fault", ["reset@addresses", "drip@addresses", "html=200@addresses"])
+def test_a_look_up_that_tells_nothing_is_said_so_and_recorded_nowhere(fault):
+    """An answer that was found out before is not lost for it."""
+    with shop(fault, app="timeout_seconds = 1") as (usps, home, _):
+        until(lambda: is_ready(home))
+        known = Proof(usps.base_url.removeprefix("http://"), Fate.DIES, 1.0, "before")
+        proofs.write(home.folder / "state", known)
+        _, found = examined(home, "--online")
+        assert usps.calls("addresses") == 1
+        assert proofs.read(home.folder / "state") == [known]
+    told = [*found["online"], *found["old bearer"]]
+    assert ("not looked at", "") in [(finding["verdict"], finding["code"]) for finding in told]
+
+
 def test_online_without_a_broker_makes_no_call():
     """Nobody else is asked for a token."""
     with Usps() as usps:
@@ -290,8 +304,10 @@ def test_a_renewal_is_within_the_budget():
     with shop() as (usps, home, _):
         until(lambda: is_ready(home))
         for _ in range(4):
-            _, found = examined(home, "--online")
-        assert worst(found["online"]) == ("fail", "budget_exhausted")
+            code, found = examined(home, "--online")
+        assert code == 0  # there is nothing to mend
+        assert worst(found["online"])[0] == "not looked at"
+        assert found["online"][0]["fix"].startswith("`usps-token-broker doctor --online` in ")
         assert usps.calls("token") <= 3
 
 
@@ -300,16 +316,16 @@ def test_a_renewal_is_within_the_budget():
 
 def test_one_answer_a_host_is_kept(tmp_path):
     """The latest; what is damaged counts for nothing."""
-    assert old_bearer.read(tmp_path) == []
+    assert proofs.read(tmp_path) == []
     for proof in (
         Proof("a", Fate.DIES, 1.0, "x"),
         Proof("b", Fate.LIVES, 2.0, "y"),
         Proof("a", Fate.LIVES, 3.0, "z"),
     ):
-        old_bearer.write(tmp_path, proof)
-    assert {p.host: p.at for p in old_bearer.read(tmp_path)} == {"a": 3.0, "b": 2.0}
-    (tmp_path / old_bearer.FILE).write_bytes(b"[" * 100_000)
-    assert old_bearer.read(tmp_path) == []
+        proofs.write(tmp_path, proof)
+    assert {p.host: p.at for p in proofs.read(tmp_path)} == {"a": 3.0, "b": 2.0}
+    (tmp_path / proofs.FILE).write_bytes(b"[" * 100_000)
+    assert proofs.read(tmp_path) == []
 
 
 def test_a_link_in_its_place_is_neither_read_nor_written_through(tmp_path):
@@ -318,20 +334,20 @@ def test_a_link_in_its_place_is_neither_read_nor_written_through(tmp_path):
     victim.write_text("x")
     state = tmp_path / "state"
     state.mkdir()
-    for name in (old_bearer.FILE, f"{old_bearer.FILE}.new"):
+    for name in (proofs.FILE, f"{proofs.FILE}.new"):
         (state / name).symlink_to(victim)
-    assert old_bearer.read(state) == []
-    old_bearer.write(state, Proof("a", Fate.LIVES, 1.0, "x"))
+    assert proofs.read(state) == []
+    proofs.write(state, Proof("a", Fate.LIVES, 1.0, "x"))
     assert victim.read_text() == "x"
-    assert not (state / old_bearer.FILE).is_symlink()
+    assert not (state / proofs.FILE).is_symlink()
 
 
 @as_root
 def test_what_root_records_is_the_brokers_own(tmp_path):
     """It may close its directory to others, and must be able to remove what lies there."""
     os.chown(tmp_path, 52001, 52001)
-    old_bearer.write(tmp_path, Proof("a", Fate.LIVES, 1.0, "x"))
-    assert (tmp_path / old_bearer.FILE).stat().st_uid == 52001
+    proofs.write(tmp_path, Proof("a", Fate.LIVES, 1.0, "x"))
+    assert (tmp_path / proofs.FILE).stat().st_uid == 52001
 
 
 # The bundle

@@ -31,7 +31,7 @@ from usps_token_broker.doctor import (
 )
 from usps_token_broker.doctor.fencing import HangsError
 from usps_token_broker.doctor.findings import failed, passed, unseen, warned
-from usps_token_broker.doctor.old_bearer import Fate, Proof
+from usps_token_broker.doctor.proofs import Fate, Proof
 from usps_token_broker.drivers.probing import Identity, Synchronised
 from usps_token_broker.drivers.units.files import Link, Regular
 from usps_token_broker.drivers.units.plans import Manager
@@ -485,6 +485,10 @@ DEAD = (
             '{"error": {"message": "The client application identifier is invalid."}}',
             Fate.UNKNOWN,
         ),
+        (401, "{}", Fate.UNKNOWN),
+        (401, "<title>Log in</title>", Fate.UNKNOWN),
+        (200, "<title>Log in</title>", Fate.UNKNOWN),
+        (404, "", Fate.UNKNOWN),
         (403, "{}", Fate.UNKNOWN),
         (429, "{}", Fate.UNKNOWN),
         (503, "", Fate.UNKNOWN),

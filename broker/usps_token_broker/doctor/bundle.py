@@ -14,7 +14,7 @@ import msgspec
 from usps_token_broker import version
 from usps_token_broker.config.files import read_toml
 from usps_token_broker.core.values import Secret
-from usps_token_broker.doctor import old_bearer
+from usps_token_broker.doctor import old_bearer, proofs
 from usps_token_broker.doctor.fencing import DEADLINE_SECONDS, within
 from usps_token_broker.doctor.findings import Finding
 from usps_token_broker.doctor.masking import Mask
@@ -36,13 +36,13 @@ def make(scene: Scene, findings: Iterable[Finding]) -> bytes:
     """The bundle as JSON for people. What cannot be had is said to be missing. Blocks."""
     files = _had(lambda: dict(_files(scene)), {})
     mask = Mask(files.values(), _had(lambda: [*_secrets(scene)], []))
-    proofs = _had(lambda: mask.tree(_proofs(scene)), _MISSING)
+    known = _had(lambda: mask.tree(_proofs(scene)), _MISSING)
     metrics = _had(lambda: [*map(mask.figures, _asked(scene, "/metrics").splitlines())], _MISSING)
     whole = {
         "made_at": round(clock.now().wall),
         "versions": _versions(),
         "findings": mask.tree([msgspec.to_builtins(finding) for finding in findings]),
-        "old_bearer": proofs,
+        "old_bearer": known,
         "configuration": {mask.text(str(p)): mask.configuration(t) for p, t in files.items()},
         "variables": sorted(mask.text(n) for n in scene.environ if n.startswith("USPS_")),
         "status": mask.tree(msgspec.to_builtins(scene.status)),
@@ -97,7 +97,7 @@ def _secrets(scene: Scene) -> Iterator[Secret]:
 def _proofs(scene: Scene) -> object:
     if scene.settings is None:
         return []
-    return msgspec.to_builtins(old_bearer.read(scene.settings.state_dir))
+    return msgspec.to_builtins(proofs.read(scene.settings.state_dir))
 
 
 def _asked(scene: Scene, target: str) -> str:

@@ -5,11 +5,8 @@ and one look-up of an address with the old bearer, which costs one call of the q
 (60 an hour by default; developers.usps.com, Getting Started).
 """
 
-import contextlib
-import enum
 import http.client
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,7 +17,10 @@ import msgspec
 from usps_token_broker.config import AppSettings
 from usps_token_broker.core.notes import span
 from usps_token_broker.core.values import BEARER, Secret
+from usps_token_broker.doctor import proofs
+from usps_token_broker.doctor.fencing import HangsError, within
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
+from usps_token_broker.doctor.proofs import Fate, Proof
 from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
 from usps_token_broker.drivers import clock, probing
 from usps_token_broker.drivers.upstream import looking_up
@@ -28,56 +28,40 @@ from usps_token_broker.drivers.upstream.looking_up import Answered as Reply
 from usps_token_broker.wire.messages import TokenMessage
 from usps_token_broker.wire.orders import RenewalMessage
 from usps_token_broker.wire.redaction import redact
+from usps_token_broker.wire.usps import parse_error
 from usps_token_broker.wire.verdict_rules import VerdictCode
 from usps_token_broker.wire.verdicts import Answered, judge
 
 PROOF_SECONDS: Final = 60.0
-FILE: Final = "doctor"
-"""In the state directory."""
 _CHECK: Final = "old bearer"
 _ONLINE: Final = "online"
 _WAIT_SECONDS: Final = 20.0
-_MOST_BYTES: Final = 65_536
 _ADDRESS: Final = urlencode(
     {"streetAddress": "475 LENFANT PLZ SW", "city": "WASHINGTON", "state": "DC"}
 )
+_LOOKED_UP: Final = frozenset({http.client.OK, http.client.BAD_REQUEST, http.client.NOT_FOUND})
 PATH: Final = f"/addresses/v3/address?{_ADDRESS}"
 """USPS's own address: harmless, and sure to be found."""
-
-
-class Fate(enum.StrEnum):
-    """What becomes of the old bearer."""
-
-    LIVES = "lives"
-    DIES = "dies"
-    UNKNOWN = "unknown"
-
-
-class Proof(msgspec.Struct, frozen=True):
-    """What was found out of one host."""
-
-    host: str
-    fate: Fate
-    at: float
-    """Unix seconds."""
-    detail: str
-    """What USPS answered, without a secret."""
-
-
-class _Record(msgspec.Struct, frozen=True):
-    proofs: list[Proof]
 
 
 def judge_fate(status: int, headers: dict[str, str], body: str, host: str) -> tuple[Fate, str]:
     """What the answer to a call with the old bearer says of it."""
     answered = Answered(status, headers, body, PATH, app_host=host)
     verdict = judge(answered)
-    if verdict.code is VerdictCode.TOKEN_DEAD:
+    # A 401 without a word has other causes too, such as a host that the token is not for.
+    if verdict.code is VerdictCode.TOKEN_DEAD and _is_object(body) and parse_error(body).message:
         return Fate.DIES, verdict.detail
-    # Whoever looks into the address has let the token pass.
-    if status in {http.client.OK, http.client.BAD_REQUEST, http.client.NOT_FOUND}:
+    # Whoever looks into the address has let the token pass; a page is of something in between.
+    if status in _LOOKED_UP and _is_object(body):
         return Fate.LIVES, f"USPS answered {status}"
     return Fate.UNKNOWN, verdict.detail
+
+
+def _is_object(body: str) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
 
 
 def prove(scene: Scene) -> Iterator[Finding]:
@@ -108,9 +92,20 @@ def prove(scene: Scene) -> Iterator[Finding]:
     if new is None or new.token == old.token:
         yield unseen(_ONLINE, f"app {app.name}: it is the same bearer, so there is no old one")
         return
-    answer = _look_up(app, Secret(old.token))
+    yield from _tried(scene, app, Secret(old.token))
+
+
+def _tried(scene: Scene, app: AppSettings, old: Secret) -> Iterator[Finding]:
+    """The second call, with the bearer that another was granted after."""
+    try:
+        answer = _look_up(app, old)
+    except (HangsError, OSError, http.client.HTTPException) as error:
+        told = redact(str(error), [old])
+        saw = f"app {app.name}: the look-up with the old bearer came to nothing: {told}"
+        yield unseen(_ONLINE, saw, "see what is said of tls and token, and do it again later")
+        return
     fate, detail = judge_fate(answer.status, dict(answer.headers), answer.body, app.host)
-    proof = Proof(app.host, fate, clock.now().wall, redact(detail, [Secret(old.token)]))
+    proof = Proof(app.host, fate, clock.now().wall, redact(detail, [old]))
     yield from _recorded(scene, proof)
 
 
@@ -139,10 +134,17 @@ def _renewal(admin: Path, app: str) -> RenewalMessage | Finding:
     told = msgspec.json.decode(heard.body)
     code = told.get("reason") or told.get("code")
     saw = f"app {app}: no other bearer: {redact(str(told.get('detail')))}"
+    if code == "budget_exhausted":  # nothing is wrong: the rest is for planned renewals
+        return unseen(_ONLINE, saw, _again(told.get("retry_after")))
     try:
         return failed(_ONLINE, str(code), saw, str(told.get("fix") or ""))
     except KeyError:
         return failed(_ONLINE, "not_recognised", saw)
+
+
+def _again(seconds: object) -> str:
+    when = f"in {span(seconds)}" if isinstance(seconds, int | float) else "later"
+    return f"`usps-token-broker doctor --online` {when}"
 
 
 def admin_sockets(scene: Scene) -> Iterator[Path]:
@@ -154,16 +156,23 @@ def admin_sockets(scene: Scene) -> Iterator[Path]:
 
 def _look_up(app: AppSettings, bearer: Secret) -> Reply:
     ca_file = str(app.ca_file) if app.ca_file else None
-    return looking_up.get(
-        app.base_url, PATH, bearer, app.timeout_seconds, proxy=app.proxy, ca_file=ca_file
-    )
+    wait = app.timeout_seconds
+
+    def look_up() -> Reply:
+        return looking_up.get(app.base_url, PATH, bearer, wait, proxy=app.proxy, ca_file=ca_file)
+
+    # Its own timeout is that of a silence: an answer may come byte by byte.
+    return within(wait + 1, look_up)
 
 
 def _recorded(scene: Scene, proof: Proof) -> Iterator[Finding]:
     """The next check tells what is on record; what cannot be recorded is told here."""
     assert scene.settings is not None  # noqa: S101 - there is an app
+    if proof.fate is Fate.UNKNOWN:  # what was found out before stands
+        yield judge_proof(proof, proof.at)
+        return
     try:
-        write(scene.settings.state_dir, proof)
+        proofs.write(scene.settings.state_dir, proof)
     except OSError as error:
         yield judge_proof(proof, proof.at)
         saw = f"the answer is not kept for later: {error.strerror}"
@@ -176,12 +185,12 @@ def look(scene: Scene) -> Iterator[Finding]:
         yield unseen(_CHECK, "there is no configuration that says where it would be recorded")
         return
     try:
-        proofs = read(scene.settings.state_dir)
+        known = proofs.read(scene.settings.state_dir)
     except PermissionError:
         yield unseen(_CHECK, "what was found out is not open to this user", "use sudo")
         return
     for host in dict.fromkeys(app.host for app in scene.settings.apps):
-        proof = next((proof for proof in proofs if proof.host == host), None)
+        proof = next((proof for proof in known if proof.host == host), None)
         if proof is None:
             yield unseen(
                 _CHECK,
@@ -203,47 +212,3 @@ def judge_proof(proof: Proof, now: float) -> Finding:
             return warned(_CHECK, "old_bearer_dies", saw)
         case Fate.UNKNOWN:
             return unseen(_CHECK, f"{proof.host}: USPS's answer did not tell ({proof.detail})")
-
-
-def read(state_dir: Path) -> list[Proof]:
-    """What is recorded. Raises PermissionError; what is damaged counts for nothing."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        descriptor = os.open(state_dir / FILE, flags)
-    except PermissionError:
-        raise
-    except OSError:
-        return []
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return []
-        return msgspec.json.decode(os.read(descriptor, _MOST_BYTES), type=_Record).proofs
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return []
-    finally:
-        os.close(descriptor)
-
-
-def write(state_dir: Path, proof: Proof) -> None:
-    """Record it, for the directory's owner alone, whole or not at all. Raises OSError.
-
-    Through a descriptor of the directory, and never through a link: root may be writing into a
-    directory of somebody else's.
-    """
-    kept = [other for other in read(state_dir) if other.host != proof.host]
-    data = msgspec.json.encode(_Record([*kept, proof]))
-    at = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        owner = os.fstat(at)
-        beside = f"{FILE}.new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside, dir_fd=at)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(beside, flags, 0o600, dir_fd=at), "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            if os.geteuid() != owner.st_uid:
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(data)
-        os.rename(beside, FILE, src_dir_fd=at, dst_dir_fd=at)
-    finally:
-        os.close(at)
