@@ -365,14 +365,22 @@ def test_a_bundle_holds_all_of_it_and_no_secret_or_id(well):
     }
     assert home.ask("POST", "/v1/answers", report)[0] == 200
     path = home.folder / "bundle.json"
-    done = home.command("doctor", "--bundle", str(path), environ={"USPS_SOMETHING": "900012345"})
-    assert done.returncode == 0, done.stderr
+    person = {"SUDO_USER": "ann.lee", "USPS_SOMETHING": "900012345"}
+    done = home.command("doctor", "--as", "ann.lee", "--bundle", str(path), environ=person)
+    assert done.returncode == 78, done.stderr  # there is no such user
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()
-    for canary in (*IDS, EPS, *tokens, *(token.split(".")[1] for token in tokens), "94001000"):
+    for canary in (
+        *IDS,
+        EPS,
+        "ann.lee",
+        *tokens,
+        *(token.split(".")[1] for token in tokens),
+        "94001000",
+    ):
         assert canary not in text, canary
     told = json.loads(text)
-    assert told["versions"]["usps-token-broker"]
+    assert {"usps-token-broker", "openssl", "system", "systemd"} <= told["versions"].keys()
     assert told["status"]["apps"][0]["slots"][0]["ready"]
     assert any("usps_token_broker_info" in line for line in told["metrics"])
     assert told["unrecognised"]["answers"][0]["status"] == 418

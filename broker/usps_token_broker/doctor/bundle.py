@@ -5,6 +5,7 @@ import http.client
 import importlib.metadata
 import os
 import platform
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +22,7 @@ from usps_token_broker.doctor.masking import Mask
 from usps_token_broker.doctor.scene import ASK_SECONDS, SERVICE_USER, Scene
 from usps_token_broker.drivers import clock, probing
 from usps_token_broker.drivers.secret_source import SecretError, read_secret
+from usps_token_broker.drivers.units import manager
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -29,13 +31,21 @@ _JOURNAL_LINES: Final = 200
 _JOURNAL_SECONDS: Final = 10.0
 _MOST_FILES: Final = 50
 _MISSING: Final = "[not to be had]"
-_LIBRARIES: Final = ("anyio", "filelock", "httptools", "httpx", "msgspec", "rich")
+_LIBRARIES: Final = (
+    "anyio",
+    "filelock",
+    "httptools",
+    "httpx",
+    "msgspec",
+    "prometheus-client",
+    "rich",
+)
 
 
 def make(scene: Scene, findings: Iterable[Finding]) -> bytes:
     """The bundle as JSON for people. What cannot be had is said to be missing. Blocks."""
     files = _had(lambda: dict(_files(scene)), {})
-    mask = Mask(files.values(), _had(lambda: [*_secrets(scene)], []))
+    mask = Mask(files.values(), _had(lambda: [*_secrets(scene)], []), _persons(scene))
     known = _had(lambda: mask.tree(_proofs(scene)), _MISSING)
     metrics = _had(lambda: [*map(mask.figures, _asked(scene, "/metrics").splitlines())], _MISSING)
     whole = {
@@ -64,6 +74,8 @@ def _had(get: Callable[[], T], otherwise: U) -> T | U:
 def _versions() -> dict[str, str]:
     told = {"usps-token-broker": version(), "python": platform.python_version()}
     told |= {"kernel": platform.release(), "machine": platform.machine()}
+    told |= {"openssl": ssl.OPENSSL_VERSION, "systemd": _had(manager.version_told, None) or "none"}
+    told["system"] = _had(lambda: platform.freedesktop_os_release()["PRETTY_NAME"], "unknown")
     for name in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             told[name] = importlib.metadata.version(name)
@@ -92,6 +104,12 @@ def _secrets(scene: Scene) -> Iterator[Secret]:
     for name in ("USPS_CLIENT_ID", "USPS_CLIENT_SECRET"):
         if scene.environ.get(name):
             yield Secret(scene.environ[name])
+
+
+def _persons(scene: Scene) -> set[str]:
+    """What whoever runs this is called; users of services are what a report is about."""
+    told = {scene.environ.get(name, "") for name in ("SUDO_USER", "LOGNAME", "USER")}
+    return told - {"", "root", SERVICE_USER}
 
 
 def _proofs(scene: Scene) -> object:

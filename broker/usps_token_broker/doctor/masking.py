@@ -44,13 +44,24 @@ _WORD: Final = re.compile(r"[A-Z][A-Z_]{2,40}|[a-z]{1,24}(-[a-z]{1,24}){0,6}")
 _NUMBER: Final = re.compile(r"\d{6,}")
 """CRIDs, MIDs, accounts and parcels are told by such; so are uids of containers, alas."""
 _USER: Final = re.compile(r"//[^/@\s]*@")
+_HOME: Final = re.compile(r"(?<![^\s'\"`(=:])(/home/)[^/\s'\"`),;:]+")
+"""A directory of a person, who is often called by it."""
 
 
 class Mask:
-    """Takes out what a configuration holds of secrets and ids, wherever it stands."""
+    """Takes out what a configuration holds of secrets and ids, wherever it stands.
 
-    def __init__(self, values: Iterable[Mapping[str, Any]], secrets: Iterable[Secret] = ()) -> None:
+    And what tells who a person is: `names` as whole words, and home directories.
+    """
+
+    def __init__(
+        self,
+        values: Iterable[Mapping[str, Any]],
+        secrets: Iterable[Secret] = (),
+        names: Iterable[str] = (),
+    ) -> None:
         self._hidden = [*secrets]
+        self._names = [re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in names]
         for tree in values:
             # Shorter ones would take letters out of every word.
             self._hidden += (Secret(text) for text in _hidden(tree) if len(text) > 3)  # noqa: PLR2004
@@ -61,7 +72,10 @@ class Mask:
 
     def figures(self, line: str) -> str:
         """The same, for a line with numbers of our own in it: those stay."""
-        return redact(_USER.sub("//", line), self._hidden, limit=_LONGEST)
+        line = _HOME.sub(rf"\1{MARK}", _USER.sub("//", line))
+        for name in self._names:
+            line = name.sub(MARK, line)
+        return redact(line, self._hidden, limit=_LONGEST)
 
     def tree(self, value: object) -> object:
         """A message without them: the texts in it, keys too."""

@@ -174,9 +174,10 @@ def journal(unit: str, lines: int, deadline_seconds: float) -> Iterator[str]:
     program = shutil.which("journalctl")
     if program is None:
         return
+    words = ("-u", unit, "-n", str(lines), "--no-pager", "-q", "-o", "short-iso", "--no-hostname")
     try:
         done = subprocess.run(  # noqa: S603 - our own words, no shell
-            (program, "-u", unit, "-n", str(lines), "--no-pager", "-q", "-o", "short-iso"),
+            (program, *words),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
