@@ -162,12 +162,14 @@ def test_room_is_what_the_kernel_says(folder):
     assert not room.read_only
 
 
-def test_a_socket_that_workers_cannot_connect_to_is_told(places, folder):
+def test_a_socket_that_workers_cannot_connect_to_is_told(places, scene, folder):
     """The broker makes it open to all, and its rules decide."""
     (folder / "state").mkdir(0o700)
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(folder / "broker.sock"))
     (folder / "broker.sock").chmod(0o600)
+    assert (Verdict.WARN, "no_permission") not in places()  # nobody listens: that is told
+    scene.is_heard = True
     assert (Verdict.WARN, "no_permission") in places()
     (folder / "broker.sock").chmod(0o666)
     assert (Verdict.WARN, "no_permission") not in places()

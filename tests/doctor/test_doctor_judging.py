@@ -12,6 +12,7 @@ import pytest
 from configs import ROLES, Folder, app_with
 from standings import GOOD, NONE, status
 
+from usps_token_broker import version
 from usps_token_broker.app.access import AccessTable
 from usps_token_broker.catalogue import CATALOGUE
 from usps_token_broker.config import ConfigError
@@ -204,6 +205,13 @@ def test_an_answer_is_that_of_a_broker_or_not(status_code, body, expected):
     """By what it says, whatever listens there."""
     finding = sockets.judge_answer(PATH, status_code, body.encode())
     assert (finding.verdict, finding.code) == expected
+
+
+def test_a_broker_of_another_release_is_told_by_both_versions():
+    """As after an update without a restart."""
+    finding = sockets.judge_answer(PATH, 200, json.dumps(ALIVE).encode())
+    assert "usps-token-broker 1.2.3 answers" in finding.saw
+    assert f"this command is of {version()}" in finding.saw
 
 
 def test_a_broker_that_cannot_save_fails():

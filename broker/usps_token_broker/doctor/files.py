@@ -97,7 +97,10 @@ def look_at_places(scene: Scene) -> Iterator[Finding]:
     daemon = scene.daemon()
     yield from _socket_directory(scene.settings.socket_path.parent)
     with contextlib.suppress(OSError):
-        yield from judge_socket_file(scene.settings.socket_path, scene.settings.socket_path.stat())
+        if scene.is_heard:  # a stale one is told already
+            yield from judge_socket_file(
+                scene.settings.socket_path, scene.settings.socket_path.stat()
+            )
     yield from _state_directory(scene.settings.state_dir, daemon)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from usps_token_broker import version
 from usps_token_broker.core.notes import span
 from usps_token_broker.doctor import units
 from usps_token_broker.doctor.fencing import HangsError, within
@@ -47,7 +48,7 @@ def look(scene: Scene) -> Iterator[Finding]:
     if finding.code in {"", "forbidden", "broker_stuck"}:
         scene.socket = path
     if not finding.code:
-        yield from _status(scene, path)
+        yield from _status(scene, path, heard.body)
 
 
 def _is_there(path: Path) -> bool:
@@ -58,6 +59,12 @@ def _is_there(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+_RESTART: Final = (
+    "`systemctl restart usps-token-broker`, which loses no token; what it logged before says why: "
+    "`journalctl -u usps-token-broker -n 50`"
+)
 
 
 def _start(scene: Scene) -> str:
@@ -83,6 +90,8 @@ def _silent(scene: Scene, path: Path, error: Exception) -> Finding:
             return msgspec.structs.replace(finding, fix=_start(scene))
         case "timed_out" | "busy" | "not_a_broker":
             scene.is_heard = True
+            if finding.code == "timed_out" and units.is_there():
+                finding = msgspec.structs.replace(finding, fix=_RESTART)
             return _with_listener(finding, path)
         case _:
             return finding
@@ -104,17 +113,14 @@ def _with_listener(finding: Finding, path: Path) -> Finding:
     if running.is_stopped:
         saw, fix = f"{finding.saw}; {who} is stopped", f"`kill -CONT {pid}` has it go on"
         return msgspec.structs.replace(finding, saw=saw, fix=fix)
-    saw = f"{finding.saw}; {who} began to listen there, and is {running.state}"
+    state = running.state.partition("(")[2].rstrip(")") or running.state
+    saw = f"{finding.saw}; {who} began to listen there, and is {state}"
     return msgspec.structs.replace(finding, saw=saw)
 
 
-_RESTART: Final = (
-    "`systemctl restart usps-token-broker`, which loses no token; what it logged before says why: "
-    "`journalctl -u usps-token-broker -n 50`"
-)
 _FIXES: Final = {
     "busy": "see whether the broker hangs, and who calls so much: `usps-token-broker top`",
-    "timed_out": _RESTART,
+    "timed_out": "end it and start it again, which loses no token; its log says what came before",
     "unreachable": "put right what the system says of this path",
 }
 """Where what a client should do is not what helps whoever looks at the host."""
@@ -162,7 +168,8 @@ def judge_answer(path: Path, status: int, body: bytes) -> Finding:
         return failed(CHECK, "bad_answer", f"{path} answers {status}, and not as a broker does")
     if not alive.alive:
         return failed(CHECK, "broker_stuck", f"the broker on {path} says that it is stuck")
-    return passed(CHECK, f"{path}: usps-token-broker {alive.version} answers")
+    other = "" if alive.version == version() else f"; this command is of {version()}"
+    return passed(CHECK, f"{path}: usps-token-broker {alive.version} answers{other}")
 
 
 def _asked(told: dict[str, Any]) -> str:
@@ -178,7 +185,7 @@ def _ask(path: Path, target: str) -> Heard:
         raise TimeoutError from None
 
 
-def _status(scene: Scene, path: Path) -> Iterator[Finding]:
+def _status(scene: Scene, path: Path, alive: bytes) -> Iterator[Finding]:
     """How all stands, for the checks that follow."""
     heard = _ask(path, "/v1/status")
     if heard.status != http.client.OK:
@@ -187,7 +194,10 @@ def _status(scene: Scene, path: Path) -> Iterator[Finding]:
     try:
         status = msgspec.json.decode(heard.body, type=StatusMessage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        yield failed(CHECK, "bad_answer", f"{path}: its status is that of another version")
+        theirs = msgspec.json.decode(alive, type=AliveMessage).version
+        saw = f"{path}: the status of version {theirs} makes no sense to this one, {version()}"
+        fix = "restart the broker if it was updated; else call the doctor of its own version"
+        yield failed(CHECK, "bad_answer", saw, fix)
         return
     scene.status = status
     yield judge_process(status)

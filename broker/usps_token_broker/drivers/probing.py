@@ -198,7 +198,7 @@ def write_new(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-    except OSError:
+    except BaseException:  # Ctrl-C too: half of one is none
         path.unlink(missing_ok=True)
         raise
 
