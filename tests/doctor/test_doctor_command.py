@@ -17,7 +17,17 @@ from identities import Identity, as_identity
 from processes import Home, Usps, until
 
 from usps_token_broker.catalogue import CATALOGUE
-from usps_token_broker.doctor import Scene, Verdict, bundle, exit_code, proofs, units, walk
+from usps_token_broker.doctor import (
+    Scene,
+    Verdict,
+    bundle,
+    configuration,
+    exit_code,
+    proofs,
+    sockets,
+    units,
+    walk,
+)
 from usps_token_broker.doctor.proofs import Fate, Proof
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
@@ -156,7 +166,7 @@ def test_without_a_configuration_everything_else_is_looked_at(tmp_path):
     home.remove()
     assert code == 78
     assert worst(found["config"]) == ("fail", "config_invalid")
-    assert found["socket"][0]["fix"].startswith("put the configuration right first; then `")
+    assert worst(found["socket"]) == ("not looked at", "")
     assert worst(found["roles"]) == ("not looked at", "")
 
 
@@ -167,9 +177,20 @@ def test_a_configuration_of_somebody_else_is_not_looked_at():
     home.config.chmod(0o600)
 
     try:
-        assert seen_by_a_stranger(home)[1]["config"] == ["not looked at", ""]
+        code, seen = seen_by_a_stranger(home)
+        assert code == 0
+        assert seen["config"] == ["not looked at", ""]
     finally:
         home.remove()
+
+
+def test_where_nothing_is_configured_that_comes_before_a_start(tmp_path):
+    """Whatever starts the broker would end at once."""
+    scene = Scene(sockets=(tmp_path / "s",), environ={}, default_path=tmp_path / "broker.toml")
+    [*configuration.look(scene)]
+    [finding] = sockets.look(scene)
+    assert (finding.verdict, finding.code) == (Verdict.FAIL, "not_installed")
+    assert finding.fix.startswith("put the configuration right first; then `")
 
 
 def test_a_socket_that_nobody_listens_on_is_not_running():

@@ -9,7 +9,7 @@ _IDS: Final = "add what USPS names (CRID, MID or manifestMID) to that role in th
 _ACCOUNT_TYPE: Final = (
     "give that role in the configuration an accountType: EPS, PERMIT, METER or OMAS"
 )
-_PERMIT: Final = "a role with accountType PERMIT needs permitNumber and permitZIP; add them"
+_PERMIT: Final = "a role with accountType PERMIT or OMAS needs permitNumber and permitZIP; add them"
 _PAYMENT_METHOD: Final = (
     f"set up an active primary payment method for the EPS account, in {_SYSTEM}"
 )

@@ -23,7 +23,7 @@ DESCRIPTION = """\
 Look at everything between a worker and USPS: configuration, secret, directories, socket, unit, who
 may, DNS, TLS, clock, tokens, scopes, payment roles, budget and quota; say of each what was seen,
 whether it is well, and what to do. It works on a broken host, and as any user: as root it sees all.
-No call to USPS is made but with --online.
+No call to USPS is made but with --online. No check is waited for longer than 15 s (--online: 60 s).
 Exit code 0: nothing fails; 75: what fails passes by itself; 78: a person must act; 73: the bundle
 cannot be written, or the file is there already."""
 EPILOG = """\

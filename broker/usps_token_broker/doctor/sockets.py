@@ -32,6 +32,10 @@ def look(scene: Scene) -> Iterator[Finding]:
     path = next((path for path in paths if _is_there(path)), None)
     if path is None:
         tried = " nor ".join(map(str, paths))
+        if not _is_certain(scene):
+            saw = f"none at {tried}; the configuration, which could not be used, may name another"
+            yield unseen(CHECK, saw, "put the configuration right first, or give --socket PATH")
+            return
         yield failed(CHECK, "not_installed", f"there is no socket at {tried}", _start(scene))
         return
     try:
@@ -49,6 +53,13 @@ def look(scene: Scene) -> Iterator[Finding]:
         scene.socket = path
     if not finding.code:
         yield from _status(scene, path, heard.body)
+
+
+def _is_certain(scene: Scene) -> bool:
+    """Whether a socket can be nowhere else: an ordinary user may not read what says where."""
+    if scene.socket_is_named or scene.settings is not None:
+        return True
+    return scene.config is None and not os.path.lexists(scene.default_path)
 
 
 def _is_there(path: Path) -> bool:
