@@ -14,6 +14,7 @@ from usps_token_broker.drivers.upstream import trust
 from usps_token_broker.drivers.upstream.handshake import shake_hands
 
 DEADLINE_SECONDS = 10.0
+QUICK = ("timeout_seconds = 1",)
 
 
 @contextlib.contextmanager
@@ -204,11 +205,26 @@ def test_silence_after_the_connection_is_told_from_none_at_all(looked, proxied):
     with server(lambda _: done.wait(DEADLINE_SECONDS)) as port:
         url = "https://usps.invalid" if proxied else f"https://localhost:{port}"
         more = [f'proxy = "http://localhost:{port}"'] if proxied else []
-        finding = only(way.look_at_tls(looked(url, "timeout_seconds = 1", *more)))
+        finding = only(way.look_at_tls(looked(url, *QUICK, *more)))
         done.set()
     assert finding.code == "not_connected"
     assert "takes connections and does not" in finding.saw
     assert ("proxy" in finding.fix) == proxied
+
+
+def test_a_proxy_that_says_a_byte_now_and_then_is_not_waited_for(looked):
+    """Each byte would begin the wait anew; the fence around the check would name no cause."""
+    done = threading.Event()
+
+    def drip(connected):
+        while not done.wait(0.2):
+            connected.sendall(b"H")
+
+    with server(drip) as port:
+        scene = looked("https://usps.invalid", f'proxy = "http://127.0.0.1:{port}"', *QUICK)
+        finding = only(way.look_at_tls(scene))
+        done.set()
+    assert (finding.verdict, finding.code) == (Verdict.FAIL, "not_connected")
 
 
 def test_a_server_that_is_silent_does_not_hold_the_handshake(authority):

@@ -24,7 +24,7 @@ _DNS: Final = "dns"
 _TLS: Final = "tls"
 _SOON_SECONDS: Final = 7 * 86_400.0
 """A certificate that ends within a week is overdue: they are renewed weeks before."""
-_NAME_SECONDS: Final = 8.0
+_CALL_SECONDS: Final = 8.0
 """As long as a whole call to USPS may take by default: a slower name is as good as none."""
 _SSL_WORDS: Final = {
     "WRONG_VERSION_NUMBER": "it speaks no TLS",
@@ -52,7 +52,7 @@ def look_at_names(scene: Scene) -> Iterator[Finding]:
 def _look_at_name(scene: Scene, app: AppSettings) -> Iterator[Finding]:
     host, port = _next_end(app)
     try:
-        found = within(_NAME_SECONDS, lambda: probing.addresses(host, port))
+        found = within(_CALL_SECONDS, lambda: probing.addresses(host, port))
     except (HangsError, OSError, UnicodeError) as error:
         scene.nameless.add(host)
         yield judge_nameless(app, error, _proxy_hint(scene.environ, app))
@@ -108,13 +108,32 @@ def look_at_tls(scene: Scene) -> Iterator[Finding]:
         if host in scene.nameless:
             yield unseen(_TLS, f"{app.base_url}: there is no address of {host} to connect to")
             continue
-        ca_file = str(app.ca_file) if app.ca_file else None
         try:
-            hands = shake_hands(app.base_url, app.timeout_seconds, proxy=app.proxy, ca_file=ca_file)
+            hands = _hands(app)
         except (OSError, ProxyRefusedError, UnicodeError) as error:
             yield judge_failure(app, error, _proxy_hint(scene.environ, app))
         else:
             yield judge_handshake(app, hands, clock.now().wall)
+
+
+def _hands(app: AppSettings) -> Handshake:
+    """All of it within the time of a call: each address of a host takes its own, each byte too."""
+    ca_file = str(app.ca_file) if app.ca_file else None
+    most = connect_seconds(app)
+
+    def shake() -> Handshake:
+        return shake_hands(app.base_url, most, proxy=app.proxy, ca_file=ca_file)
+
+    try:
+        # A little more, so that whoever is silent is named.
+        return within(most + 0.5, shake)
+    except HangsError:
+        raise TimeoutError from None
+
+
+def connect_seconds(app: AppSettings) -> float:
+    """As long as the broker would wait, and no longer than a check may take."""
+    return min(app.timeout_seconds, _CALL_SECONDS)
 
 
 def judge_failure(app: AppSettings, error: Exception, hint: str = "") -> Finding:
@@ -134,9 +153,9 @@ def judge_failure(app: AppSettings, error: Exception, hint: str = "") -> Finding
         case OSError() if app.ca_file and error.filename == str(app.ca_file):
             return failed(_TLS, "ca_file_unusable", f"{app.ca_file}: {error.strerror}")
         case SilentError():
-            saw = f"{to}: {error} within {app.timeout_seconds:g} s"
+            saw = f"{to}: {error} within {connect_seconds(app):g} s"
         case TimeoutError():
-            saw = f"{to}: no connection within {app.timeout_seconds:g} s"
+            saw = f"{to}: no connection within {connect_seconds(app):g} s"
         case OSError():
             saw = f"{to}: {error.strerror or type(error).__name__}"
         case _:
