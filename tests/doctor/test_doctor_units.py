@@ -1,11 +1,13 @@
 """The service units by what a service manager says, which is a program of ours here."""
 
+import json
 import os
 import sys
 from dataclasses import replace
 
 import pytest
 from fake_systemctl import FakeSystemctl
+from identities import Identity, as_identity
 
 from usps_token_broker.doctor import Scene, Verdict, units
 from usps_token_broker.drivers.units import places
@@ -69,3 +71,31 @@ def test_without_systemd_nothing_is_said_of_units(tmp_path, monkeypatch):
     """Something else starts the broker there."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert told(Scene()) == [(Verdict.UNSEEN, "")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_units_of_a_user_are_that_users_alone(folder, monkeypatch):
+    """With the words for his service manager; whom the broker runs as is himself."""
+    directory = folder / "systemd" / "user"
+    directory.mkdir(parents=True)
+    (directory / NAMES[1]).write_text("[Service]\n")
+    # In sh, since this Python may be closed to others.
+    program = folder / "systemctl"
+    program.write_text(
+        f'#!/bin/sh\n[ "$2" = show ] && echo Id={NAMES[1]} && echo ActiveState=failed\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    nowhere = places.of_image(folder)
+    monkeypatch.setattr(places, "of_host", lambda: nowhere)
+
+    def look():
+        scene = Scene()
+        told = {finding.saw: finding.fix for finding in units.look(scene)}
+        return json.dumps([scene.unit_installed, told]).encode()
+
+    installed, told = json.loads(as_identity(Identity(52001, 52001), look))
+    assert not installed
+    assert "`systemctl --user reset-failed" in told[f"{NAMES[1]} has failed"]
+    assert "`journalctl --user -u" in told[f"{NAMES[1]} has failed"]

@@ -72,20 +72,14 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-_RESTART: Final = (
-    "`systemctl restart usps-token-broker`, which loses no token; what it logged before says why: "
-    "`journalctl -u usps-token-broker -n 50`"
-)
-
-
 def _start(scene: Scene) -> str:
     """How a broker is started here, and what keeps it from starting."""
-    systemd = units.is_there()
-    how = "`systemctl start usps-token-broker`" if systemd else "`usps-token-broker run`"
+    unit = units.commands()
+    how = f"`{unit.systemctl} start usps-token-broker`" if unit else "`usps-token-broker run`"
     if scene.config_refused:
         return f"put the configuration right first; then {how}"
-    if systemd:
-        return f"{how}; if it does not stay up, `journalctl -u usps-token-broker -n 20` says why"
+    if unit:
+        return f"{how}; if it does not stay up, {unit.why}"
     return f"{how}, or have systemd do it: `usps-token-broker install-units`"
 
 
@@ -101,8 +95,11 @@ def _silent(scene: Scene, path: Path, error: Exception) -> Finding:
             return msgspec.structs.replace(finding, fix=_start(scene))
         case "timed_out" | "busy" | "not_a_broker":
             scene.is_heard = True
-            if finding.code == "timed_out" and units.is_there():
-                finding = msgspec.structs.replace(finding, fix=_RESTART)
+            unit = units.commands() if finding.code == "timed_out" else None
+            if unit:
+                how = f"`{unit.systemctl} restart usps-token-broker`, which loses no token"
+                fix = f"{how}; what it logged before: `{unit.journal} -n 50`"
+                finding = msgspec.structs.replace(finding, fix=fix)
             return _with_listener(finding, path)
         case _:
             return finding

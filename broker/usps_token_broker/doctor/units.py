@@ -1,12 +1,23 @@
 """The service units: are they there, as they were written, started, and at the next boot too?"""
 
+import os
 from collections.abc import Iterator, Mapping
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
 
 from usps_token_broker.doctor.fencing import HangsError, within
 from usps_token_broker.doctor.findings import Finding, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import Scene
-from usps_token_broker.drivers.units import Manager, UnitsError, files, manager, places, shipped
+from usps_token_broker.drivers.units import (
+    Layout,
+    Manager,
+    UnitsError,
+    files,
+    manager,
+    places,
+    shipped,
+)
 from usps_token_broker.drivers.units.files import Found, Link, Regular
 from usps_token_broker.drivers.units.texts import Origin, origin
 
@@ -15,7 +26,6 @@ _SERVICE: Final = "usps-token-broker.service"
 _MASKED: Final = Link("/dev/null")
 _SURVEY_SECONDS: Final = 8.0
 """A manager that is well answers in milliseconds, one that reloads in a second or two."""
-_JOURNAL: Final = "`journalctl -u usps-token-broker -n 20` says why"
 
 
 def look(scene: Scene, deadline_seconds: float = _SURVEY_SECONDS) -> Iterator[Finding]:
@@ -23,34 +33,76 @@ def look(scene: Scene, deadline_seconds: float = _SURVEY_SECONDS) -> Iterator[Fi
     if not manager.there_is_one():
         yield unseen(CHECK, "there is no systemd here; whoever starts the broker must restart it")
         return
+    layout = _layout()
+    commands = Commands.of(layout)
+    names = shipped.read(for_user=commands.for_user).units
     found: dict[str, Found] = {}
-    for name in shipped.read(for_user=False).units:
+    for name in names:
         try:
-            found[name] = _found(name)
+            found[name] = _found(layout, name)
         except UnitsError as error:
             yield unseen(CHECK, str(error))
-    scene.unit_installed = any(found.values())
-    call = places.of_host().call
+    scene.unit_installed = layout.is_system and any(found.values())
     try:
-        host = within(deadline_seconds, lambda: manager.survey(found, call, for_user=False))
+        host = within(
+            deadline_seconds,
+            lambda: manager.survey(names, layout.call, for_user=commands.for_user),
+        )
     except HangsError as error:
-        yield unseen(CHECK, f"systemd gives {error}", "`systemctl is-system-running` says more")
+        fix = f"`{commands.systemctl} is-system-running` says more"
+        yield unseen(CHECK, f"systemd gives {error}", fix)
         return
-    scene.unit_installed |= bool(_known(host))
-    yield from judge(found, host, answers=scene.is_heard)
+    scene.unit_installed |= layout.is_system and bool(_known(host))
+    yield from judge(found, host, answers=scene.is_heard, commands=commands)
 
 
-def is_there() -> bool:
-    """Whether the service has a unit on the disk. Blocks."""
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What is typed for the service manager concerned, that of the host or of one user."""
+
+    systemctl: str = "systemctl"
+    journal: str = "journalctl -u usps-token-broker"
+    for_user: bool = False
+
+    @classmethod
+    def of(cls, layout: Layout) -> Self:
+        """Those for the units that lie there."""
+        if layout.is_system:
+            return cls()
+        return cls(" ".join(layout.call), "journalctl --user -u usps-token-broker", for_user=True)
+
+    @property
+    def why(self) -> str:
+        """What the service said last."""
+        return f"`{self.journal} -n 20` says why"
+
+
+def commands() -> Commands | None:
+    """Those for the service, where it has a unit on the disk. Blocks."""
+    layout = _layout()
+    return Commands.of(layout) if _has_service(layout) else None
+
+
+def _layout() -> Layout:
+    """Where units lie: those of the host, unless this user alone has some."""
+    host = places.of_host()
+    if os.geteuid() == 0 or _has_service(host):
+        return host
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    home = named if named.startswith("/") else os.path.expanduser("~/.config")  # noqa: PTH111 - never raises
+    own = places.of_user(Path(home))
+    return own if _has_service(own) else host
+
+
+def _has_service(layout: Layout) -> bool:
     try:
-        return _found(_SERVICE) is not None
+        return _found(layout, _SERVICE) is not None
     except UnitsError:
         return False
 
 
-def _found(name: str) -> Found:
+def _found(layout: Layout, name: str) -> Found:
     """What lies there under this name, where systemd takes it from. Raises UnitsError."""
-    layout = places.of_host()
     looked = (files.look(directory / name) for directory in (*layout.hiding, layout.units))
     return next((what for what in looked if what is not None), None)
 
@@ -60,7 +112,12 @@ def _known(host: Manager) -> frozenset[str]:
     return host.active | host.enabled | host.failed
 
 
-def judge(found: Mapping[str, Found], host: Manager, *, answers: bool) -> Iterator[Finding]:
+_OF_HOST: Final = Commands()
+
+
+def judge(
+    found: Mapping[str, Found], host: Manager, *, answers: bool, commands: Commands = _OF_HOST
+) -> Iterator[Finding]:
     """By what lies there and what the manager says; `answers` is whether a broker does."""
     there = {name: what for name, what in found.items() if what is not None}
     if not there and not _known(host):
@@ -73,44 +130,47 @@ def judge(found: Mapping[str, Found], host: Manager, *, answers: bool) -> Iterat
             yield warned(CHECK, "not_running", saw, "`usps-token-broker install-units`")
         return
     for name, what in there.items():
-        yield from _file(name, what)
+        yield from _file(name, what, commands)
     if not host.running:
         yield unseen(CHECK, "units are installed, and systemd does not run here")
         return
-    yield from _state(host, found)
+    yield from _state(host, found, commands)
 
 
-def _file(name: str, what: Found) -> Iterator[Finding]:
+def _file(name: str, what: Found, commands: Commands) -> Iterator[Finding]:
+    call = commands.systemctl
     match what:
         case Link() if what == _MASKED:
-            fix = f"`systemctl unmask {name}`, then `systemctl start {name}`"
+            fix = f"`{call} unmask {name}`, then `{call} start {name}`"
             yield failed(CHECK, "unit_inactive", f"{name} is masked", fix)
         case Regular(data) if origin(data) is Origin.CHANGED:
             saw = f"{name} was changed by hand, so a newer release does not replace it"
-            fix = f"put the changes into a drop-in: `systemctl edit {name}`"
+            fix = f"put the changes into a drop-in: `{call} edit {name}`"
             yield warned(CHECK, "unit_changed", saw, fix)
         case _:
             pass
 
 
-def _state(host: Manager, found: Mapping[str, Found]) -> Iterator[Finding]:
+def _state(host: Manager, found: Mapping[str, Found], commands: Commands) -> Iterator[Finding]:
+    call = commands.systemctl
     for name in sorted(host.stale):
         saw = f"{name} was changed since systemd read it"
-        yield warned(CHECK, "unit_changed", saw, "`systemctl daemon-reload`, then restart it")
+        yield warned(CHECK, "unit_changed", saw, f"`{call} daemon-reload`, then restart it")
     for name in sorted(found):
         if found[name] == _MASKED:  # told already
             continue
         if found[name] is None and name not in _known(host):
             saw = f"{name} is not installed"
-            yield failed(CHECK, "unit_inactive", saw, "`usps-token-broker install-units`")
+            fix = f"`usps-token-broker install-units{' --user' * commands.for_user}`"
+            yield failed(CHECK, "unit_inactive", saw, fix)
         elif name in host.failed:
-            fix = f"{_JOURNAL}; then `systemctl reset-failed {name}` and start it"
+            fix = f"{commands.why}; then `{call} reset-failed {name}` and start it"
             yield failed(CHECK, "unit_failed", f"{name} has failed", fix)
         elif name not in host.active:
-            fix = f"`systemctl start {name}`; if it does not stay up, {_JOURNAL}"
+            fix = f"`{call} start {name}`; if it does not stay up, {commands.why}"
             yield failed(CHECK, "unit_inactive", f"{name} is not active", fix)
         elif name not in host.enabled:
             saw = f"{name} is active, and would not be started at the next boot"
-            yield warned(CHECK, "unit_inactive", saw, f"`systemctl enable {name}`")
+            yield warned(CHECK, "unit_inactive", saw, f"`{call} enable {name}`")
         else:
             yield passed(CHECK, f"{name}: active, enabled")
