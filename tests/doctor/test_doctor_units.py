@@ -12,6 +12,7 @@ from identities import Identity, as_identity
 from usps_token_broker.doctor import Scene, Verdict, units
 from usps_token_broker.drivers.units import places
 
+NAME = "usps-token-broker"
 NAMES = ("usps-token-broker.socket", "usps-token-broker.service")
 UP = {"active": "active", "file": "enabled"}
 
@@ -71,6 +72,25 @@ def test_without_systemd_nothing_is_said_of_units(tmp_path, monkeypatch):
     """Something else starts the broker there."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert told(Scene()) == [(Verdict.UNSEEN, "")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "start"),
+    [
+        (None, None),
+        ("[Service]", f"`systemctl start {NAME}`"),
+        ("/dev/null", f"`systemctl unmask {NAME}`, then `systemctl start {NAME}`"),
+    ],
+)
+@pytest.mark.usefixtures("systemctl")
+def test_a_start_is_told_as_the_unit_allows_it(tmp_path, unit, start):
+    """A masked one is not started, and one that is not there neither."""
+    if unit:
+        path = tmp_path / "etc" / "systemd" / "system" / NAMES[1]
+        path.parent.mkdir(parents=True)
+        path.symlink_to(unit) if unit == os.devnull else path.write_text(unit)
+    known = units.commands()
+    assert (known and known.start) == start
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -75,7 +75,7 @@ def _is_there(path: Path) -> bool:
 def _start(scene: Scene) -> str:
     """How a broker is started here, and what keeps it from starting."""
     unit = units.commands()
-    how = f"`{unit.systemctl} start usps-token-broker`" if unit else "`usps-token-broker run`"
+    how = unit.start if unit else "`usps-token-broker run`"
     if scene.config_refused:
         return f"put the configuration right first; then {how}"
     if unit:

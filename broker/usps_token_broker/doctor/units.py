@@ -63,13 +63,24 @@ class Commands:
     systemctl: str = "systemctl"
     journal: str = "journalctl -u usps-token-broker"
     for_user: bool = False
+    masked: bool = False
+    """Whether the service cannot be started as it is."""
 
     @classmethod
-    def of(cls, layout: Layout) -> Self:
+    def of(cls, layout: Layout, *, masked: bool = False) -> Self:
         """Those for the units that lie there."""
         if layout.is_system:
-            return cls()
-        return cls(" ".join(layout.call), "journalctl --user -u usps-token-broker", for_user=True)
+            return cls(masked=masked)
+        call, journal = " ".join(layout.call), "journalctl --user -u usps-token-broker"
+        return cls(call, journal, for_user=True, masked=masked)
+
+    @property
+    def start(self) -> str:
+        """What starts the service."""
+        start = f"`{self.systemctl} start usps-token-broker`"
+        return (
+            f"`{self.systemctl} unmask usps-token-broker`, then {start}" if self.masked else start
+        )
 
     @property
     def why(self) -> str:
@@ -80,25 +91,26 @@ class Commands:
 def commands() -> Commands | None:
     """Those for the service, where it has a unit on the disk. Blocks."""
     layout = _layout()
-    return Commands.of(layout) if _has_service(layout) else None
+    what = _service(layout)
+    return None if what is None else Commands.of(layout, masked=what == _MASKED)
 
 
 def _layout() -> Layout:
     """Where units lie: those of the host, unless this user alone has some."""
     host = places.of_host()
-    if os.geteuid() == 0 or _has_service(host):
+    if os.geteuid() == 0 or _service(host) is not None:
         return host
     named = os.environ.get("XDG_CONFIG_HOME", "")
     home = named if named.startswith("/") else os.path.expanduser("~/.config")  # noqa: PTH111 - never raises
     own = places.of_user(Path(home))
-    return own if _has_service(own) else host
+    return host if _service(own) is None else own
 
 
-def _has_service(layout: Layout) -> bool:
+def _service(layout: Layout) -> Found:
     try:
-        return _found(layout, _SERVICE) is not None
+        return _found(layout, _SERVICE)
     except UnitsError:
-        return False
+        return None
 
 
 def _found(layout: Layout, name: str) -> Found:
