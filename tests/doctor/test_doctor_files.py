@@ -120,6 +120,16 @@ def test_a_state_directory_that_is_not_there_yet_is_told(places):
     assert places()[1] == (Verdict.UNSEEN, "")
 
 
+@pytest.mark.parametrize("name", ["own/broker.sock", "state"])
+def test_a_directory_that_the_broker_cannot_make_fails(config, scene, folder, name):
+    """It makes its own, and none above."""
+    old = f"{folder}/{name.rpartition('/')[2]}"
+    config.write_text(config.read_text().replace(f'"{old}"', f'"{folder}/none/{name}"'))
+    [*configuration.look(scene)]
+    told = [finding for finding in files.look_at_places(scene) if finding.code == "not_running"]
+    assert [finding.fix for finding in told] == [f"`mkdir -p -m 755 {folder}/none`"]
+
+
 def test_a_state_directory_that_others_can_enter_fails(places, folder):
     """Tokens lie in it."""
     (folder / "state").mkdir()

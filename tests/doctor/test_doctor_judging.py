@@ -118,7 +118,9 @@ def test_a_host_that_is_hardly_meant_is_told(folder, text, expected):
 def test_a_payment_file_that_cannot_be_used_fails(folder):
     """Its slot is not served."""
     folder.write("roles = 5", "payments.d/eu.toml")
-    assert told(configuration.judge(folder.load(app_with(""))))[1:] == [(FAIL, "config_invalid")]
+    [_, finding] = configuration.judge(folder.load(app_with("")))
+    assert told([finding]) == [(FAIL, "config_invalid")]
+    assert finding.fix.startswith("write: roles = [")
 
 
 def test_every_problem_of_a_refused_one_fails_by_itself(folder):

@@ -14,6 +14,7 @@ from usps_token_broker.config import (
     role_remarks,
 )
 from usps_token_broker.config.loading import NO_CONFIGURATION
+from usps_token_broker.config.problems import Problem
 from usps_token_broker.doctor.findings import Finding, Verdict, failed, passed, unseen, warned
 from usps_token_broker.doctor.scene import ASK_SECONDS, Scene
 from usps_token_broker.drivers import probing
@@ -64,12 +65,15 @@ def _is_elsewhere(error: ConfigError, sockets: Iterable[Path]) -> bool:
 def judge_refusal(error: ConfigError) -> Iterator[Finding]:
     """Each problem by itself; what this user may not read is not wrong for that."""
     for problem in error.problems:
-        where = f"{problem.source}: {problem.key}" if problem.key else problem.source
-        saw = f"{where}: expected {problem.expected}, found {problem.found}"
         if problem.found == _DENIED and os.geteuid() != 0:
             yield unseen(CHECK, f"{problem.source} is not open to uid {os.geteuid()}", "use sudo")
         else:
-            yield failed(CHECK, "config_invalid", saw, problem.fix)
+            yield failed(CHECK, "config_invalid", _saw(problem), problem.fix)
+
+
+def _saw(problem: Problem) -> str:
+    where = f"{problem.source}: {problem.key}" if problem.key else problem.source
+    return f"{where}: expected {problem.expected}, found {problem.found}"
 
 
 def judge(settings: Settings) -> Iterator[Finding]:
@@ -79,8 +83,9 @@ def judge(settings: Settings) -> Iterator[Finding]:
     tokens = "1 token" if slots == 1 else f"{slots} tokens"
     yield passed(CHECK, f"{settings.source}: {apps}, {tokens}")
     for slot in settings.broken:
-        for told in slot.told():
-            yield failed(CHECK, "config_invalid", told)
+        for problem in slot.problems:
+            saw = f"the slot {slot.slot} is not served: {_saw(problem)}"
+            yield failed(CHECK, "config_invalid", saw, problem.fix)
     for app in settings.apps:
         yield from _host(app)
     elsewhere = {told for slot in settings.broken for told in slot.told()}

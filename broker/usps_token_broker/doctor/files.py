@@ -108,7 +108,7 @@ def _socket_directory(path: Path) -> Iterator[Finding]:
     try:
         status = path.stat()
     except FileNotFoundError:
-        yield warned(_PLACES, "not_installed", f"{path}, for the socket, is not there")
+        yield judge_missing(path, "socket")
         return
     except PermissionError:
         yield failed(_PLACES, "no_permission", f"uid {os.geteuid()} cannot look at {path}")
@@ -128,6 +128,14 @@ def _socket_directory(path: Path) -> Iterator[Finding]:
         yield passed(_PLACES, f"{path}, for the socket: mode {mode:04o}, open to workers")
 
 
+def judge_missing(path: Path, what: str) -> Finding:
+    """A directory is made at the start, and none of those above it."""
+    if path.parent.is_dir():
+        return unseen(_PLACES, f"{path}, for the {what}: the broker makes it when it starts")
+    saw = f"{path}, for the {what}, cannot be made: {path.parent} is not there"
+    return failed(_PLACES, "not_running", saw, f"`mkdir -p -m 755 {path.parent}`")
+
+
 def judge_socket_file(path: Path, status: os.stat_result) -> Iterator[Finding]:
     """Nothing, where everybody may connect: the configuration decides who is answered."""
     mode = stat.S_IMODE(status.st_mode)
@@ -145,7 +153,7 @@ def _state_directory(path: Path, daemon: Identity) -> Iterator[Finding]:
     try:
         status = path.lstat()
     except FileNotFoundError:
-        yield unseen(_PLACES, f"{path}, for the state: the broker makes it when it starts")
+        yield judge_missing(path, "state")
         return
     except PermissionError:
         yield unseen(_PLACES, f"{path}, for the state, is not open to this user", "use sudo")
