@@ -116,7 +116,7 @@ def _with_listener(finding: Finding, path: Path) -> Finding:
         return finding
     who = f"process {pid} ({running.name})"
     if finding.code == "not_a_broker":
-        fix = f"end {who}, or give the broker another path: socket = … in its configuration"
+        fix = f"`kill {pid}` if it does not belong there; else give the broker another socket = …"
         return msgspec.structs.replace(finding, saw=f"{finding.saw}; it is {who}", fix=fix)
     if running.is_stopped:
         saw, fix = f"{finding.saw}; {who} is stopped", f"`kill -CONT {pid}` has it go on"
@@ -128,7 +128,7 @@ def _with_listener(finding: Finding, path: Path) -> Finding:
 
 _FIXES: Final = {
     "busy": "see whether the broker hangs, and who calls so much: `usps-token-broker top`",
-    "timed_out": "end it and start it again, which loses no token; its log says what came before",
+    "timed_out": "end it (`kill PID`) and start it again, which loses no token",
     "unreachable": "put right what the system says of this path",
 }
 """Where what a client should do is not what helps whoever looks at the host."""
