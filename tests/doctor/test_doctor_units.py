@@ -93,7 +93,7 @@ def test_a_start_is_told_as_the_unit_allows_it(tmp_path, unit, start):
     assert (known and known.start) == start
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
 def test_the_units_of_a_user_are_that_users_alone(folder, monkeypatch):
     """With the words for his service manager; whom the broker runs as is himself."""
     directory = folder / "systemd" / "user"
