@@ -12,6 +12,7 @@ from http_libraries import LIBRARIES
 from loopback_world import zipped
 from scripted_broker import Reply, problem
 
+from usps_token_broker.wire.explaining import explain
 from usps_token_client import BrokerError, CallRefused, TokenDenied, Verdict
 
 USPS = "https://apis.usps.com"
@@ -92,6 +93,14 @@ def test_the_library_s_own_error_names_the_row_and_its_fix(send, world, broker):
     said = send("GET", ADDRESS).said
     assert "401" in said
     assert "Unauthorized: the token lacks the scope labels [scope_missing]; add the product" in said
+
+
+def test_explain_knows_the_library_s_own_error(send, world, broker):
+    """Who finds it in a log feeds it to `explain`, and the row is in it."""
+    broker.verdict = not_the_token(detail="USPS's \u201clabels\u201d is lacking " + "x" * 200)
+    world.answers.append(dead())
+    said = send("GET", ADDRESS).said
+    assert explain(f"requests.HTTPError: {said}", now=0.0).row.code == "scope_missing"
 
 
 def test_the_library_s_own_error_names_a_broker_that_cannot_say(send, world, broker):

@@ -35,13 +35,18 @@ class Own:
 def read(call: Transcript, text: str) -> Own | None:
     """What the broker or a client of it said here; None where it was somebody else."""
     found = _problem(call.body) or _problem(text) or _of_door(call)
-    if found is not None or call.status is not None:
+    if found is not None or (call.status is not None and not _is_worded(call, text)):
         return found
     for names in reversed(_NAMED.findall(text) or _LOGGED.findall(text)):
         code = _known(*names)
         if code is not None:
             return Own(code)
     return None
+
+
+def _is_worded(call: Transcript, text: str) -> bool:
+    """Whether a library quotes the reason phrase that our clients give to a 401 of USPS."""
+    return not call.body and not call.headers and "Unauthorized: " in text
 
 
 def _problem(body: str) -> Own | None:
