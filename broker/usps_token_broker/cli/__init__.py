@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NoReturn
 
+from usps_token_broker.cli import interrupts
+
 EX_USAGE: Final = 64
 EX_IOERR: Final = 74
 EX_SIGINT: Final = 130
@@ -189,7 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _act(words: list[str]) -> int:
     command = next((word for word in words if word in _COMMANDS), None)
-    parser = make_parser(command)
+    with interrupts.at_once():
+        parser = make_parser(command)
     first = words[0] if words else ""
     if command is None and first and not first.startswith("-"):
         parser.error(f"there is no command {first!r}{_meant(first, _COMMANDS)}")
