@@ -16,6 +16,7 @@ import pytest
 from identities import Identity, as_identity
 from processes import Home, Usps, until
 
+from usps_token_broker import version
 from usps_token_broker.catalogue import CATALOGUE
 from usps_token_broker.doctor import (
     Scene,
@@ -237,6 +238,30 @@ def test_a_socket_of_something_else_is_no_broker(said, row):
     home.remove()
     assert worst(found["socket"]) == ("fail", row)
     assert found["socket"][0]["fix"].startswith(f"`kill {os.getpid()}`") == (row == "not_a_broker")
+
+
+def test_a_status_of_another_release_is_told_with_both_versions(tmp_path):
+    """It is alive, and what it says of its tokens cannot be read here."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def answer():
+            for body in (b'{"alive": true, "version": "99.1.2"}', b'{"strange": 1}'):
+                connected, _ = listening.accept()
+                with connected:
+                    connected.recv(4096)
+                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+                    connected.sendall(head.encode() + body)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        _, finding = sockets.look(Scene(sockets=(path,), socket_is_named=True))
+        thread.join(10)
+    assert (finding.verdict, finding.code) == (Verdict.FAIL, "bad_answer")
+    assert "99.1.2" in finding.saw
+    assert version() in finding.saw
 
 
 def test_a_broker_that_is_stopped_is_told_by_its_process():
