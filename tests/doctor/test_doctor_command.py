@@ -428,7 +428,9 @@ def test_a_bundle_holds_all_of_it_and_no_secret_or_id(well):
     ):
         assert canary not in text, canary
     told = json.loads(text)
-    assert {"usps-token-broker", "openssl", "system", "systemd"} <= told["versions"].keys()
+    assert {"usps-token-broker", "openssl", "packages", "platform", "systemd"} <= told[
+        "versions"
+    ].keys()
     assert told["status"]["apps"][0]["slots"][0]["ready"]
     assert any("usps_token_broker_info" in line for line in told["metrics"])
     assert told["unrecognised"]["answers"][0]["status"] == 418

@@ -2,27 +2,22 @@
 
 import contextlib
 import http.client
-import importlib.metadata
 import os
-import platform
-import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from usps_token_broker import version
 from usps_token_broker.config.files import read_toml
 from usps_token_broker.core.values import Secret
-from usps_token_broker.doctor import old_bearer, proofs
+from usps_token_broker.doctor import old_bearer, proofs, versions
 from usps_token_broker.doctor.fencing import DEADLINE_SECONDS, within
 from usps_token_broker.doctor.findings import Finding
 from usps_token_broker.doctor.masking import Mask
 from usps_token_broker.doctor.scene import ASK_SECONDS, SERVICE_USER, Scene
 from usps_token_broker.drivers import clock, probing
 from usps_token_broker.drivers.secret_source import SecretError, read_secret
-from usps_token_broker.drivers.units import manager
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -31,15 +26,6 @@ _JOURNAL_LINES: Final = 200
 _JOURNAL_SECONDS: Final = 10.0
 _MOST_FILES: Final = 50
 _MISSING: Final = "[not to be had]"
-_LIBRARIES: Final = (
-    "anyio",
-    "filelock",
-    "httptools",
-    "httpx",
-    "msgspec",
-    "prometheus-client",
-    "rich",
-)
 
 
 def make(scene: Scene, findings: Iterable[Finding]) -> bytes:
@@ -50,7 +36,7 @@ def make(scene: Scene, findings: Iterable[Finding]) -> bytes:
     metrics = _had(lambda: [*map(mask.figures, _asked(scene, "/metrics").splitlines())], _MISSING)
     whole = {
         "made_at": round(clock.now().wall),
-        "versions": _versions(),
+        "versions": mask.tree(_had(lambda: dict(versions.facts()), _MISSING)),
         "findings": mask.tree([msgspec.to_builtins(finding) for finding in findings]),
         "old_bearer": known,
         "configuration": {mask.text(str(p)): mask.configuration(t) for p, t in files.items()},
@@ -69,17 +55,6 @@ def _had(get: Callable[[], T], otherwise: U) -> T | U:
         return within(DEADLINE_SECONDS, get)
     except Exception:  # noqa: BLE001 - as said
         return otherwise
-
-
-def _versions() -> dict[str, str]:
-    told = {"usps-token-broker": version(), "python": platform.python_version()}
-    told |= {"kernel": platform.release(), "machine": platform.machine()}
-    told |= {"openssl": ssl.OPENSSL_VERSION, "systemd": _had(manager.version_told, None) or "none"}
-    told["system"] = _had(lambda: platform.freedesktop_os_release()["PRETTY_NAME"], "unknown")
-    for name in _LIBRARIES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            told[name] = importlib.metadata.version(name)
-    return told
 
 
 def _files(scene: Scene) -> Iterator[tuple[Path, Mapping[str, Any]]]:
