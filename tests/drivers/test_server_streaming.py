@@ -430,7 +430,7 @@ async def test_who_reads_a_stream_does_not_look_as_if_kept_waiting():
         with Client(served.path) as client:
             await client.send(STREAM)
             await source.only()
-            assert served.server.by_uid() == [(os.getuid(), 1, 0)]
+            assert served.server.by_uid() == [(os.getuid(), 1, 0, 1)]
 
 
 # -- what goes wrong ------------------------------------------------------------------------------

@@ -75,10 +75,11 @@ def resident_bytes(home):
 
 
 def counted(home):
-    """This user's connections and waiting requests by the broker's own books, but for this one."""
+    """This user's connections, and requests that are not over, by the broker's own books."""
     peers = json.loads(home.ask("GET", "/v1/status", admin=True)[2])["peers"]
     ours = [peer for peer in peers if peer["uid"] == os.geteuid()]
-    return sum(peer["connections"] for peer in ours), sum(peer["waiting"] for peer in ours)
+    not_over = sum(peer["waiting"] + peer["streams"] for peer in ours)
+    return sum(peer["connections"] for peer in ours), not_over
 
 
 def until_there(home, count, state):

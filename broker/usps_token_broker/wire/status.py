@@ -84,6 +84,7 @@ class PeerMessage(msgspec.Struct, frozen=True):
     uid: Annotated[int, says("The user")]
     connections: Annotated[int, says("Connections open now")]
     waiting: Annotated[int, says("Requests that wait for their reply now")]
+    streams: Annotated[int, says("Streams of events open now")] = 0
 
 
 class StatusMessage(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -76,8 +76,8 @@ class Server(Generic[CallerT]):
         """How many requests wait for their reply."""
         return self._hub.ledger.waiting
 
-    def by_uid(self) -> list[tuple[int, int, int]]:
-        """Each uid that is connected, with its connections and the requests without an answer."""
+    def by_uid(self) -> list[tuple[int, int, int, int]]:
+        """Each uid that is connected, with its connections, requests without an answer, streams."""
         return self._hub.ledger.by_uid()
 
     async def stop(self, grace_seconds: float) -> None:

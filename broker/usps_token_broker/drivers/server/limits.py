@@ -113,13 +113,10 @@ class Ledger:
         """Whether more than one uid is connected."""
         return len(self._connections) > 1
 
-    def by_uid(self) -> list[tuple[int, int, int]]:
-        """Each uid that is connected, with its connections and the requests that have no answer.
-
-        A stream has one, though it goes on.
-        """
+    def by_uid(self) -> list[tuple[int, int, int, int]]:
+        """Each uid that is connected, with its connections, requests without an answer, streams."""
         return [
-            (uid, count, self._waiting[uid] - self._streams[uid])
+            (uid, count, self._waiting[uid] - self._streams[uid], self._streams[uid])
             for uid, count in self._connections.items()
         ]
 
