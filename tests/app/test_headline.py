@@ -69,7 +69,9 @@ async def test_one_that_readiness_needs_and_is_missing():
         shop.usps.answers = lambda _command, _now: INVALID_CLIENT
         await shop.ask()
         said = line(shop)
-    assert said.startswith("not ready: bearer missing, probe at 14:28; bearer: USPS does not know")
+    assert said.startswith(
+        "not ready: bearer missing, another try at 14:28; bearer: USPS does not know"
+    )
     assert said.endswith("once, at 14:13. Do: check client_id and client_secret")
 
 

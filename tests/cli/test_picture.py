@@ -30,7 +30,7 @@ def test_a_fresh_token_has_a_full_bar():
     """And its time, its next step."""
     text = text_of(status(GOOD))
     assert "  bearer       ████████████████████  7 h 58 min left   fresh\n" in text
-    assert "next: due in 6 h 23 min" in text
+    assert "next: renewal in 6 h 23 min" in text
 
 
 @pytest.mark.parametrize(

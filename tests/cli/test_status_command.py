@@ -59,7 +59,7 @@ def test_one_line_a_fact():
     assert said[0] == "usps-token-broker 1.2.3  pid 4711  up 1 h  ready"
     assert said[1] == "app default  apis.usps.com"
     assert said[2].startswith(
-        "  bearer      fresh, 7 h 58 min left; idle; next: due in 6 h 23 min ("
+        "  bearer      fresh, 7 h 58 min left; idle; next: renewal in 6 h 23 min ("
     )
     assert said[3] == "  budget token: 1 of 30 calls in the last hour"
 
@@ -67,7 +67,7 @@ def test_one_line_a_fact():
 def test_a_trouble_is_told_with_its_fix():
     """What, how often, since when, and what to do."""
     said = "\n".join(lines(status(GOOD, NONE)))
-    assert "  payment     no token; halted; next: probe in 12 min (" in said
+    assert "  payment     no token; halted; next: another try in 12 min (" in said
     assert "    payment_refused, 2 times, first 3 min ago: USPS said no" in said
     assert "    do: mend the roles" in said
 
@@ -209,9 +209,12 @@ def test_the_state_comes_first_then_a_line_for_each_change(command, folder):
     assert said[1] == state[1]
     rest = said[len(state) :]
     assert rest[0].startswith(
-        "2026-09-21 14:13:21  default/bearer: late, 7 h 58 min left, degraded; idle; next: due in "
+        "2026-09-21 14:13:21  default/bearer: late, 7 h 58 min left, degraded; idle; "
+        "next: renewal in "
     )
-    assert rest[1].startswith("2026-09-21 14:13:22  default/payment: no token; halted; next: probe")
+    assert rest[1].startswith(
+        "2026-09-21 14:13:22  default/payment: no token; halted; next: another try"
+    )
     assert rest[2].startswith("    payment_refused, 2 times")
     assert rest[3:] == [
         "    do: mend the roles",

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from usps_token_broker.core.phases import Cause
 from usps_token_broker.core.snapshot import SlotView, Snapshot
 from usps_token_broker.core.trouble import Trouble
+from usps_token_broker.wire.steps import in_words
 
 LONGEST: Final = 500
 """Characters: what fits a wide terminal three times, and a datagram many times."""
@@ -21,8 +21,6 @@ _TOLD_ONE_BY_ONE: Final = 4
 """So many tokens are told each by itself, more of them together."""
 _NAMED: Final = 3
 """Of many without a token so many are named."""
-_CAUSES: Final = {Cause.DUE.value: "renewal", Cause.MISSING.value: "fetch"}
-"""The core's words for why it acts, where they say nothing to whoever has not read it."""
 _SHORTEST_CAUSE: Final = 60
 """What is left of a trouble's cause when it is cut to make room for what to do."""
 
@@ -75,7 +73,7 @@ def _next(view: SlotView) -> str:
     if view.next_attempt_at is None:
         return why
     cause, _, _held = why.partition(",")  # what holds it back has no room here
-    return f"{_CAUSES.get(cause, cause)} at {_o_clock(view.next_attempt_at)}"
+    return f"{in_words(cause)} at {_o_clock(view.next_attempt_at)}"
 
 
 def _summed_up(slots: Sequence[SlotView], names: _Names) -> list[str]:

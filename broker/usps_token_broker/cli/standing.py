@@ -15,6 +15,7 @@ from usps_token_broker.wire.events import (
     StoppingEvent,
 )
 from usps_token_broker.wire.status import AppMessage, SlotMessage, StatusMessage, TroubleMessage
+from usps_token_broker.wire.steps import in_words
 
 _SKEW_WORTH_TELLING_SECONDS: Final = 5.0
 
@@ -123,4 +124,4 @@ def next_step(slot: SlotMessage, at: float) -> str:
     if when is None:
         return f"{slot.phase}" + (f" ({why})" if why else "")
     clock = datetime.fromtimestamp(when, UTC).astimezone().strftime("%H:%M:%S")
-    return f"{slot.phase}; next: {why} in {span(when - at)} ({clock})"
+    return f"{slot.phase}; next: {in_words(why or '')} in {span(when - at)} ({clock})"
