@@ -159,9 +159,9 @@ def test_starts_with_credentials_that_usps_refuses_make_one_call(installed):
     """The refusal is on record, so a start is no reason to ask again."""
     installed.write_secret("wrong")
     installed.start()
-    installed.until_words("probe at ")
+    installed.until_words("another try at ")
     start_over_and_over(installed)
-    assert "USPS" in installed.until_words("not ready: bearer missing, probe at ")
+    assert "USPS" in installed.until_words("not ready: bearer missing, another try at ")
     assert installed.calls() == (1, 0)
 
 
