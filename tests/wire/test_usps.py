@@ -186,6 +186,13 @@ def test_things_said_twice_are_said_once() -> None:
     assert parse_error(api_error(400, "Invalid Zip Code.", item)).message == "Invalid Zip Code"
 
 
+def test_a_title_that_begins_the_detail_is_not_said_again() -> None:
+    """Neither is a message that the detail has whole in it."""
+    item = {"title": "No scope", "detail": "No scope: the token does not reach this"}
+    error = parse_error(api_error(401, "No scope.", item))
+    assert error.message == "No scope: the token does not reach this"
+
+
 def test_many_errors_are_bounded() -> None:
     """A list of thousands of errors is not carried along."""
     items = [{"code": str(100000 + n)} for n in range(1000)]

@@ -177,7 +177,9 @@ def _of_api(error: Mapping[str, object]) -> UspsError:
         title = _text(item.get("title"))
         is_code = _TITLE_CODE.fullmatch(title) is not None
         sub_codes += filter(None, (_code(item.get("code")), _code(title) if is_code else ""))
-        texts += [_text(item.get("detail")), "" if is_code else title]
+        detail = _text(item.get("detail"))
+        texts = [text for text in texts if not detail.startswith(text.rstrip(". "))]
+        texts += [detail, "" if is_code or detail.startswith(title) else title]
         sources.append(_source(item.get("source")))
     return UspsError(
         code=_code(error.get("code")),
