@@ -201,8 +201,9 @@ class Weeks:
 
     async def recover_from_doubt(self) -> None:
         """As `recover`; what is doubted for its clocks alone is served, and renewed when the bucket
-        has calls to spare again."""
+        has calls to spare again: two beside its own, at one in ten minutes."""
         await self.recover(enough={Freshness.FRESH, Freshness.DUE})
+        await self.live(20 * MINUTE, calm=True)
         await self.recover()
 
     async def live(
