@@ -11,6 +11,7 @@ from torments import BY_A_PERSON, CLOCKS, LIMITS, LIVES, PASSING, UNREAD, Config
 from virtual import DAY, HOUR, START_WALL, Shop, VirtualClock, running
 from watched_shop import Watched
 
+from usps_token_broker.core.budget import BUCKET_REFILL_SECONDS
 from usps_token_broker.core.events import CredentialsSeen, Reloaded
 from usps_token_broker.core.snapshot import SlotView
 from usps_token_broker.core.state import SavedState
@@ -203,8 +204,19 @@ class Weeks:
         """As `recover`; what is doubted for its clocks alone is served, and renewed when the bucket
         has calls to spare again: two beside its own, at one in ten minutes."""
         await self.recover(enough={Freshness.FRESH, Freshness.DUE})
-        await self.live(20 * MINUTE, calm=True)
+        waits = max(self._planned_in(slot) for slot in self.slots)
+        assert waits <= 2 * BUCKET_REFILL_SECONDS, f"its renewal is {waits} s away"
+        await self.live(waits, calm=True)
         await self.recover()
+
+    def _planned_in(self, slot: SlotId) -> float:
+        """Seconds until the next attempt for what is doubted; none for what is fresh."""
+        view = self.view(slot)
+        if view.freshness is Freshness.FRESH or view.next_attempt_at is None:
+            return 0.0
+        assert view.expires_at is not None
+        assert view.expires_in is not None
+        return max(0.0, view.next_attempt_at - (view.expires_at - view.expires_in))
 
     async def live(
         self, seconds: float, *, calm: bool = False, kills: float = 0.0, pause_seconds: float = 300
